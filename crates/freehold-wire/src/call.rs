@@ -1,0 +1,86 @@
+//! A recorded call: the unit that the store keeps and everything else works on.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Api, Usage};
+
+/// One LLM request with its response or failure, proxied or imported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Unique id; imported calls keep their own.
+    pub id: String,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// The caller's dialect.
+    pub api: Api,
+    /// The step it belongs to.
+    pub step: String,
+    /// How the step was found: `header`, `field` or `head`.
+    pub step_by: String,
+    /// The run it belongs to, where known.
+    pub run: Option<String>,
+    /// The model that the caller asked for.
+    pub model: String,
+    /// The name of the upstream that answered; `import` for imported calls.
+    pub upstream: String,
+    /// The model that answered, where it differs from the one asked for or a move chose it.
+    pub served_model: Option<String>,
+    /// The request body as received.
+    pub request: Vec<u8>,
+    /// The response body as sent to the caller (server-sent events as they came); empty when there was none.
+    pub response: Vec<u8>,
+    /// Whether `response` is a stream of server-sent events.
+    pub streamed: bool,
+    /// The HTTP status that the caller saw; 0 when there was none.
+    pub status: u16,
+    /// What went wrong, when something did.
+    pub failure: Option<Failure>,
+    /// Tokens, where the provider said.
+    pub usage: Option<Usage>,
+    /// How long it took.
+    pub timings: Timings,
+    /// What it is to be scored against beside the incumbent's answer.
+    pub reference: Option<Reference>,
+    /// The generation of routes that decided who answered; 0 before the first move.
+    pub generation: u64,
+}
+
+/// What went wrong with a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A short stable word: `upstream_status`, `connect`, `timeout`, `cut`, `client_left`, `engine`, `refused`.
+    pub kind: String,
+    /// What was found; no prompt text, no secret.
+    pub message: String,
+}
+
+/// How long a call took, in microseconds from the last byte of the request's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Timings {
+    /// Until the first byte of the answer's body, where there was one.
+    pub first_byte_us: Option<u64>,
+    /// Until the last byte.
+    pub total_us: u64,
+}
+
+/// The truth about a case that did not come from the incumbent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Where it comes from.
+    pub kind: ReferenceKind,
+    /// The value: the right output for a label; a number, boolean or object for an outcome.
+    pub value: Value,
+}
+
+/// Where a reference comes from, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceKind {
+    /// The incumbent's recorded answer.
+    Incumbent,
+    /// A human label.
+    Label,
+    /// What the business saw happen.
+    Outcome,
+}

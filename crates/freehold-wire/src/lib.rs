@@ -1,0 +1,22 @@
+//! One call and the dialects that spell it.
+//!
+//! Pure: no IO, no clock, no randomness, no async. Bodies that are passed on are never rebuilt from these types;
+//! they are views of a copy, read for the record, for identification and for our own engine.
+
+mod answer;
+mod api;
+mod call;
+mod error_body;
+mod request;
+
+pub mod answers;
+pub mod requests;
+pub mod sse;
+pub mod stream;
+pub mod write;
+
+pub use answer::{Answer, Finish, ToolCall, Usage};
+pub use api::Api;
+pub use call::{Call, Failure, Reference, ReferenceKind, Timings};
+pub use error_body::{ErrorKind, error_body};
+pub use request::{Message, Part, Request, ResponseFormat, Role, Sampling, Tool, ToolChoice};

@@ -1,0 +1,7 @@
+//! From calls to steps and runs.
+//!
+//! Pure, no IO, bounded memory. The requested model is never part of a step's identity.
+
+pub mod identify;
+
+pub use identify::{Identity, Marks, StepBy, identify};
