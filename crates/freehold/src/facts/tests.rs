@@ -1,0 +1,198 @@
+//! Tests of the facts against models that are well known, and of files that are wrong.
+
+use std::time::Instant;
+
+use super::*;
+
+fn day(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+/// Dollars per million tokens, input and output, for names as callers write them.
+#[test]
+fn well_known_models_have_their_list_price() {
+    let facts = Facts::embedded();
+    let table = [
+        ("gpt-4o", "openai", 2.5, Some(10.0)),
+        ("gpt-4o-2024-08-06", "openai", 2.5, Some(10.0)),
+        ("gpt-4o-mini-2024-07-18", "openai", 0.15, Some(0.6)),
+        ("openai/gpt-4o-mini", "openai", 0.15, Some(0.6)),
+        ("ft:gpt-4o-2024-08-06:acme::9xYz", "openai", 3.75, Some(15.0)),
+        ("gpt-4.1-2025-04-14", "openai", 2.0, Some(8.0)),
+        ("text-embedding-3-small", "openai", 0.02, None),
+        ("claude-3-5-sonnet-20241022", "anthropic", 3.0, Some(15.0)),
+        ("anthropic/claude-haiku-4-5", "anthropic", 1.0, Some(5.0)),
+        ("gemini-2.5-flash", "google", 0.3, Some(2.5)),
+        ("mistral-large-2407", "mistral", 2.0, Some(6.0)),
+        ("deepseek-chat", "deepseek", 0.27, Some(1.1)),
+        ("grok-4.3-20260101", "xai", 1.25, Some(2.5)),
+        ("command-r-08-2024", "cohere", 0.15, Some(0.6)),
+        ("llama-3.3-70b-versatile", "groq", 0.59, Some(0.79)),
+        ("meta-llama/Llama-3.3-70B-Instruct-Turbo", "together", 0.88, Some(0.88)),
+        ("accounts/fireworks/models/gpt-oss-20b", "fireworks", 0.07, Some(0.3)),
+        ("sim-frontier-1", "simulated", 2.5, Some(10.0)),
+    ];
+    for (model, vendor, input, output) in table {
+        let price = facts.price(model).unwrap_or_else(|| panic!("{model} has no price"));
+        assert_eq!(price.vendor, vendor, "{model}");
+        assert!((price.input_usd_per_mtok() - input).abs() < 1e-9, "{model} costs {}", price.input_usd_per_mtok());
+        assert_eq!(price.output_usd_per_mtok(), output, "{model}");
+    }
+}
+
+#[test]
+fn unknown_models_have_no_price_and_no_date() {
+    let facts = Facts::embedded();
+    for model in ["", "gpt-4o-2031-01-01-turbo", "my-own-model", "openai/", "sim-frontier-2", "openai/my-own-model"] {
+        assert!(facts.price(model).is_none(), "{model}");
+        assert!(facts.retirement(model).is_none(), "{model}");
+    }
+}
+
+#[test]
+fn price_follows_its_history() {
+    let facts = Facts::embedded();
+    let input = |on: &str| facts.price_on("claude-sonnet-5", day(on)).unwrap().input_usd_per_mtok();
+    assert!((input("2026-08-31") - 2.0).abs() < 1e-9);
+    assert!((input("2026-09-01") - 3.0).abs() < 1e-9);
+}
+
+#[test]
+fn tiered_price_says_where_its_base_tier_ends() {
+    let facts = Facts::embedded();
+    let price = facts.price("gemini-2.5-pro").unwrap();
+    assert_eq!(price.base_tier_tokens_max, Some(200_000));
+    assert!((price.input_usd_per_mtok() - 1.25).abs() < 1e-9);
+}
+
+#[test]
+fn hosts_that_disagree_leave_the_price_unknown() {
+    let record = |vendor: &str, usd: f64| {
+        format!(
+            r#"{{"vendor":"{vendor}","model":"m","match":{{"equals":"m"}},"input_usd_per_mtok":{usd},"source":"s"}}"#
+        )
+    };
+    let load = |b: f64| {
+        let text = format!(
+            r#"{{"format":1,"compiled_on":"2026-01-01","sources":[{{"id":"s","title":"t","as_of":"2026"}}],
+            "vendors":[{{"name":"a","kind":"host"}},{{"name":"b","kind":"host"}}],
+            "prices":[{},{}],"retirements":[]}}"#,
+            record("a", 1.0),
+            record("b", b)
+        );
+        Facts::parse(&text, "a test").unwrap()
+    };
+    assert!(load(1.0).price("m").is_some());
+    assert!(load(2.0).price("m").is_none());
+    let found = load(2.0);
+    assert!((found.price("b/m").unwrap().input_usd_per_mtok() - 2.0).abs() < 1e-9);
+}
+
+#[test]
+fn cost_counts_cached_tokens_once_and_rounds_to_nearest() {
+    let facts = Facts::embedded();
+    let gpt = facts.price("gpt-4o").unwrap();
+    assert_eq!(gpt.cost_microusd(1_000_000, 0, 0), Some(2_500_000));
+    assert_eq!(gpt.cost_microusd(1_000_000, 1_000_000, 0), Some(1_250_000));
+    assert_eq!(gpt.cost_microusd(1000, 400, 100), Some(1500 + 500 + 1000));
+    assert_eq!(gpt.cost_microusd(1, 0, 0), Some(3), "2.5 millionths round up");
+    assert_eq!(gpt.cost_microusd(1, 2, 0), None, "more cached than sent is a broken count");
+    assert_eq!(gpt.cost_microusd(u64::MAX, 0, u64::MAX), None, "no silent overflow");
+    let embedding = facts.price("text-embedding-3-small").unwrap();
+    assert_eq!(embedding.cost_microusd(1_000_000, 0, 0), Some(20_000));
+    assert_eq!(embedding.cost_microusd(1_000_000, 0, 1), None, "an output price that is not known is not zero");
+}
+
+#[test]
+fn well_known_models_have_their_shutdown_date() {
+    let facts = Facts::embedded();
+    let table = [
+        ("gpt-4o", "2027-01-14", Precision::Exact),
+        ("gpt-4o-2024-08-06", "2027-01-14", Precision::Exact),
+        ("gpt-4o-2024-05-13", "2026-10-23", Precision::Exact),
+        ("gpt-4o-mini-2024-07-18", "2027-01-14", Precision::Exact),
+        ("openai/gpt-4.1-mini", "2027-01-14", Precision::Exact),
+        ("ft:gpt-4.1-mini-2025-04-14:acme::id", "2027-01-14", Precision::Exact),
+        ("gpt-5-nano", "2026-12-11", Precision::Exact),
+        ("o3", "2026-12-11", Precision::Exact),
+        ("claude-3-5-sonnet-latest", "2025-10-28", Precision::Exact),
+        ("claude-haiku-4-5", "2026-10-15", Precision::Earliest),
+        ("claude-opus-4-1", "2026-08-05", Precision::Exact),
+        ("gemini-2.5-pro", "2026-10-16", Precision::Earliest),
+        ("vertex/gemini-2.5-pro", "2026-10-20", Precision::Exact),
+        ("mistral-large-2407", "2025-03-30", Precision::Exact),
+        ("sim-frontier-1", "2027-03-31", Precision::Exact),
+    ];
+    for (model, date, precision) in table {
+        let found = facts.retirement(model).unwrap_or_else(|| panic!("{model} has no date"));
+        assert_eq!((found.date, found.precision), (day(date), precision), "{model} by way of {}", found.model);
+    }
+    assert!(facts.retirement("ft:gpt-3.5-turbo:acme::id").is_none(), "its record does not speak of fine-tunes");
+    assert_eq!(facts.retirement("gpt-4o-2024-08-06").unwrap().model, "gpt-4o");
+}
+
+#[test]
+fn days_are_counted_both_ways() {
+    assert_eq!(days_until(day("2027-01-14"), day("2026-11-22")), 53);
+    assert_eq!(days_until(day("2026-10-23"), day("2026-11-22")), -30);
+    assert_eq!(days_until(day("2027-11-22"), day("2026-11-22")), 365);
+}
+
+/// Every record is reachable under its own name, and the whole file loads; the time is printed for the curious.
+#[test]
+fn every_embedded_record_can_be_found() {
+    let begin = Instant::now();
+    let facts = Facts::embedded();
+    println!("{} prices, {} dates in {:?}", facts.prices.len(), facts.retirements.len(), begin.elapsed());
+    assert!(facts.prices.len() > 400 && facts.retirements.len() > 200);
+    for record in &facts.retirements {
+        let found = retirement::find(facts.retirements.iter().filter(|r| r.vendor == record.vendor), &record.model);
+        assert_eq!(found.map(|r| r.date), Some(record.date), "{} {}", record.vendor, record.model);
+    }
+}
+
+#[test]
+fn wrong_files_say_what_is_wrong() {
+    let whole = |replace: (&str, &str)| {
+        let text = r#"{"format":1,"compiled_on":"2026-01-01","sources":[{"id":"s","title":"t","as_of":"2026"}],
+            "vendors":[{"name":"a","kind":"maker"}],
+            "prices":[{"vendor":"a","model":"m","match":{"equals":"m"},"input_usd_per_mtok":1,"source":"s"}],
+            "retirements":[{"vendor":"a","model":"m","status":"active","source":"s","verified_on":"2026"}]}"#;
+        assert!(text.contains(replace.0));
+        let mut error = match Facts::parse(&text.replacen(replace.0, replace.1, 1), "a test") {
+            Ok(_) => return String::from("no error"),
+            Err(error) => error.to_string(),
+        };
+        if let Err(Error::Syntax { source, .. }) = Facts::parse(&text.replacen(replace.0, replace.1, 1), "a test") {
+            error = format!("{error}: {source}");
+        }
+        error
+    };
+    assert_eq!(whole(("equals", "equals")), "no error");
+    let table = [
+        (("\"format\":1", "\"format\":2"), "have format 2, this build reads format 1"),
+        (("compiled_on", "compiled_at"), "unknown field `compiled_at`"),
+        (("2026-01-01", "yesterday"), "is not a date like 2026-11-22"),
+        (("\"kind\":\"maker\"", "\"kind\":\"baker\""), "unknown variant `baker`"),
+        (("_mtok\":1", "_mtok\":-1"), "-1 is not a price"),
+        (
+            ("\"vendor\":\"a\",\"model\":\"m\",\"match\"", "\"vendor\":\"b\",\"model\":\"m\",\"match\""),
+            "names the vendor b",
+        ),
+        (("\"source\":\"s\",\"verified_on\"", "\"source\":\"x\",\"verified_on\""), "names the source x"),
+    ];
+    for (replace, expected) in table {
+        let error = whole(replace);
+        assert!(error.contains(expected), "{replace:?} gave: {error}");
+    }
+}
+
+#[test]
+fn replacement_file_is_read_and_a_missing_one_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("facts.json");
+    let missing = Facts::load(&path).unwrap_err().to_string();
+    assert!(missing.contains("facts.json"), "{missing}");
+    std::fs::write(&path, EMBEDDED.replace("\"compiled_on\": \"", "\"compiled_on\":   \"")).unwrap();
+    assert_eq!(Facts::load(&path).unwrap().compiled_on(), Facts::embedded().compiled_on());
+}
