@@ -1,1 +1,6 @@
-//! Placeholder header, replaced by the first commit of this crate.
+//! Checks and statistics: is a candidate adequate for a step, and how sure may we be.
+//! Pure: no input or output, no clock, no randomness of its own. Every method names its source.
+
+pub mod paired;
+pub mod quantile;
+pub mod tango;

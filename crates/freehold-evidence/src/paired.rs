@@ -1,0 +1,98 @@
+//! Mean paired differences: their error with independent and with clustered cases, and t intervals.
+
+use crate::quantile;
+
+/// Holds what the paired differences of an assessment say about their mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// Number of differences.
+    pub cases: usize,
+    /// Mean difference.
+    pub mean: f64,
+    /// Variance with n - 1 in the denominator; 0 below two cases.
+    pub variance: f64,
+}
+
+impl Summary {
+    /// Returns the squared standard error of the mean for independent cases.
+    #[must_use]
+    pub fn error_squared(&self) -> f64 {
+        if self.cases == 0 { 0.0 } else { self.variance / self.cases as f64 }
+    }
+}
+
+/// Holds the cluster-robust error of a mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clustered {
+    /// Number of clusters.
+    pub clusters: usize,
+    /// Squared standard error of the mean; 0 with fewer than two clusters, where it cannot be estimated.
+    pub error_squared: f64,
+    /// Design effect if all cases of a cluster told the same: the sum of squared cluster sizes over the cases (Kish 1965).
+    pub worst_design_effect: f64,
+}
+
+impl Clustered {
+    /// Returns the squared clustered error over the squared independent error, never below 1.
+    ///
+    /// A few clusters estimate it badly, so that it may widen an interval but never narrow it. Where there is no variation,
+    /// or one cluster only, the correlation cannot be seen and the worst case stands in for it: each cluster then counts
+    /// as one case. Source: Rao and Scott (1992, Biometrics 48:577), with the floor of 1 added.
+    #[must_use]
+    pub fn design_effect(&self, summary: &Summary) -> f64 {
+        let independent = summary.error_squared();
+        if self.clusters < 2 || independent <= 0.0 {
+            return self.worst_design_effect.max(1.0);
+        }
+        (self.error_squared / independent).max(1.0)
+    }
+}
+
+/// Returns mean and variance of the differences.
+#[must_use]
+pub fn summarise(differences: &[f64]) -> Summary {
+    let cases = differences.len();
+    if cases == 0 {
+        return Summary { cases, mean: 0.0, variance: 0.0 };
+    }
+    // Equal differences have no variance; rounding of their mean must not invent one.
+    if differences.iter().all(|difference| *difference == differences[0]) {
+        return Summary { cases, mean: differences[0], variance: 0.0 };
+    }
+    let mean = differences.iter().sum::<f64>() / cases as f64;
+    let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
+    Summary { cases, mean, variance: squares / (cases - 1) as f64 }
+}
+
+/// Returns the cluster-robust error of the mean; `clusters[i]` is the cluster of case i, counted from 0 without gaps.
+///
+/// Source: Miller (2024, arXiv 2411.00640), section 2.2, with the small-sample factor G/(G-1), which makes clusters of one
+/// case each give the independent error. Use it with G - 1 degrees of freedom.
+#[must_use]
+pub fn cluster_robust(differences: &[f64], clusters: &[usize]) -> Clustered {
+    let summary = summarise(differences);
+    let count = clusters.iter().max().map_or(0, |last| last + 1);
+    let mut sums = vec![0.0_f64; count];
+    let mut sizes = vec![0.0_f64; count];
+    for (difference, cluster) in differences.iter().zip(clusters) {
+        sums[*cluster] += difference - summary.mean;
+        sizes[*cluster] += 1.0;
+    }
+    let cases = differences.len() as f64;
+    let squares: f64 = sums.iter().map(|sum| sum * sum).sum();
+    let factor = if count > 1 { count as f64 / (count - 1) as f64 } else { 0.0 };
+    Clustered {
+        clusters: count,
+        error_squared: if cases > 0.0 { factor * squares / (cases * cases) } else { 0.0 },
+        worst_design_effect: if cases > 0.0 { sizes.iter().map(|size| size * size).sum::<f64>() / cases } else { 1.0 },
+    }
+}
+
+/// Returns mean -+ t * error, where `confidence` is the level of each limit alone.
+///
+/// Source: Student (1908, Biometrika 6:1). Without degrees of freedom the limits are infinite.
+#[must_use]
+pub fn t_interval(mean: f64, error: f64, freedom: f64, confidence: f64) -> (f64, f64) {
+    let half = quantile::student(confidence, freedom) * error;
+    if half.is_nan() { (f64::NEG_INFINITY, f64::INFINITY) } else { (mean - half, mean + half) }
+}
