@@ -1,1 +1,15 @@
-//! Placeholder header, replaced by the first commit of this crate.
+//! Identity of open models: what a GGUF file is, what it needs, and the exact digests that lock it.
+//!
+//! Reads files from strangers: every count, string, array and offset is checked against a cap and against the file's
+//! length before anything is allocated for it. Knows nothing of engines and loads no weights.
+
+mod error;
+mod lock;
+mod metadata;
+mod model_file;
+mod reader;
+mod tensors;
+
+pub use error::Error;
+pub use lock::{Lock, lock};
+pub use model_file::{ModelFile, inspect, inspect_reader};

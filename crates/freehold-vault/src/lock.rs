@@ -1,0 +1,65 @@
+//! The exact identity of a model file, so that the same answers can be had from the same bytes years later.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::model_file::hex;
+use crate::{Error, ModelFile};
+
+/// The exact identity of a model file; digests are SHA-256 in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The digest of the whole file.
+    pub weights_sha256: String,
+    /// The family.
+    pub architecture: String,
+    /// The storage type that holds most weights.
+    pub quantisation: String,
+    /// The digest of the tokenizer's entries.
+    pub tokenizer_sha256: Option<String>,
+    /// The digest of the chat template.
+    pub template_sha256: Option<String>,
+    /// The size of the file in bytes.
+    pub file_bytes: u64,
+}
+
+/// Reads the whole file at `path`, which [`crate::inspect`] described as `model`, and returns its identity; blocks.
+///
+/// # Errors
+/// The file cannot be read, or is not as long as it was when it was inspected.
+pub fn lock(path: &Path, model: &ModelFile) -> Result<Lock, Error> {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(read)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut found = 0u64;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                digest.update(&buffer[..count]);
+                found += count as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(source) => return Err(read(source)),
+        }
+    }
+    if found < model.file_bytes {
+        return Err(Error::Truncated { expected: model.file_bytes, found });
+    }
+    if found > model.file_bytes {
+        return Err(Error::malformed(format!("the file grew from {} to {found} bytes", model.file_bytes)));
+    }
+    Ok(Lock {
+        weights_sha256: hex(&digest.finalize()),
+        architecture: model.architecture.clone(),
+        quantisation: model.quantisation.clone(),
+        tokenizer_sha256: model.tokenizer_sha256.clone(),
+        template_sha256: model.template_sha256(),
+        file_bytes: model.file_bytes,
+    })
+}

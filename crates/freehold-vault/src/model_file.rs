@@ -1,0 +1,191 @@
+//! What a GGUF file says about itself, read without loading its weights.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::metadata::Metadata;
+use crate::reader::Reader;
+use crate::tensors::Tensors;
+
+/// The largest header accepted, in bytes; vocabularies of a quarter of a million tokens take some 10 MB.
+const HEADER_BYTES_MAX: u64 = 256 << 20;
+/// The largest alignment of tensor data accepted.
+const ALIGNMENT_MAX: u64 = 1 << 20;
+/// Bytes of one cached key or value element (half precision).
+const CACHE_ELEMENT_BYTES: u64 = 2;
+/// What a worker process takes beside weights and cache: code, vocabulary, grammars, and the buffers of one batch.
+const MARGIN_BYTES: u64 = 96 << 20;
+/// Rows of activations and logits held at once; the engine's physical batch.
+const BATCH_ROWS: u64 = 512;
+
+/// What a model file says about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFile {
+    /// The version of the file format (2 or 3).
+    pub format_version: u32,
+    /// The family, such as `llama` or `qwen3`.
+    pub architecture: String,
+    /// The model's own name.
+    pub name: Option<String>,
+    /// The licence named in the file.
+    pub license: Option<String>,
+    /// The number of weights.
+    pub parameters: u64,
+    /// The size of the file in bytes.
+    pub file_bytes: u64,
+    /// The bytes of all tensors.
+    pub tensor_bytes: u64,
+    /// The number of tensors.
+    pub tensors: u64,
+    /// The longest context that the model was trained for, in tokens.
+    pub context_length: Option<u64>,
+    /// The width of the model.
+    pub embedding_length: Option<u64>,
+    /// The number of layers.
+    pub layers: Option<u64>,
+    /// Cached elements per token over all layers, keys and values together, where the file says enough to tell.
+    pub cache_elements_per_token: Option<u64>,
+    /// The storage type that holds most weights, such as `Q4_K` or `F16`.
+    pub quantisation: String,
+    /// The model's own chat template.
+    pub chat_template: Option<String>,
+    /// The kind of tokenizer, such as `gpt2` or `llama`.
+    pub tokenizer_model: Option<String>,
+    /// The number of tokens in the vocabulary.
+    pub vocabulary: Option<u64>,
+    /// The digest of all tokenizer entries but the template, in hexadecimal.
+    pub tokenizer_sha256: Option<String>,
+}
+
+impl ModelFile {
+    /// Returns an estimate of the memory that serving takes, in bytes: weights, the cache for `slots` contexts of
+    /// `context_tokens` each, the buffers of one batch, and a fixed margin.
+    ///
+    /// Where the file does not say how its attention is shaped, twice the width per layer is taken for the cache.
+    pub fn memory_bytes(&self, context_tokens: u32, slots: u32) -> u64 {
+        let width = self.embedding_length.unwrap_or(0);
+        let per_token = self
+            .cache_elements_per_token
+            .unwrap_or_else(|| self.layers.unwrap_or(0).saturating_mul(width.saturating_mul(2)));
+        let cells = u64::from(context_tokens).saturating_mul(slots.into());
+        let cache = cells.saturating_mul(per_token).saturating_mul(CACHE_ELEMENT_BYTES);
+        let row = width.saturating_mul(16).saturating_add(self.vocabulary.unwrap_or(0)).saturating_mul(4);
+        self.tensor_bytes
+            .saturating_add(cache)
+            .saturating_add(row.saturating_mul(BATCH_ROWS))
+            .saturating_add(MARGIN_BYTES)
+    }
+
+    /// Returns the digest of the chat template in hexadecimal.
+    pub fn template_sha256(&self) -> Option<String> {
+        self.chat_template.as_ref().map(|template| hex(&Sha256::digest(template.as_bytes())))
+    }
+}
+
+/// Reads what the file at `path` says about itself; blocks.
+///
+/// # Errors
+/// The file cannot be read, is not a GGUF file of a known version, contradicts itself, passes a limit, or is shorter
+/// than its own tensor table says.
+pub fn inspect(path: &Path) -> Result<ModelFile, Error> {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(read)?;
+    let about = file.metadata().map_err(read)?;
+    if !about.is_file() {
+        return Err(Error::malformed(format!("{} is not a file", path.display())));
+    }
+    inspect_reader(BufReader::with_capacity(1 << 16, file), path, about.len())
+}
+
+/// Reads a header from `input`, which stands for a file of `file_bytes` bytes called `path` in errors.
+///
+/// # Errors
+/// As for [`inspect`].
+pub fn inspect_reader(input: impl Read, path: &Path, file_bytes: u64) -> Result<ModelFile, Error> {
+    let mut reader = Reader::new(input, path, file_bytes, HEADER_BYTES_MAX);
+    let mark: [u8; 4] = reader.array()?;
+    if &mark != b"GGUF" {
+        return Err(Error::NotGguf { found: mark });
+    }
+    let version = reader.u32()?;
+    if !(2..=3).contains(&version) {
+        return Err(Error::Version { found: version });
+    }
+    let tensor_count = reader.u64()?;
+    let entry_count = reader.u64()?;
+    let metadata = Metadata::read(&mut reader, entry_count)?;
+    let tensors = Tensors::read(&mut reader, tensor_count)?;
+    check_extent(&reader, &metadata, &tensors)?;
+    describe(version, file_bytes, &metadata, &tensors)
+}
+
+fn check_extent<R: Read>(reader: &Reader<'_, R>, metadata: &Metadata, tensors: &Tensors) -> Result<(), Error> {
+    let alignment = metadata.unsigned("general.alignment").unwrap_or(32);
+    if !alignment.is_power_of_two() || alignment > ALIGNMENT_MAX {
+        return Err(Error::malformed(format!("the alignment is {alignment}, which is no sane power of two")));
+    }
+    let expected = reader
+        .position()
+        .checked_next_multiple_of(alignment)
+        .and_then(|start| start.checked_add(tensors.end))
+        .ok_or_else(|| Error::malformed("the end of the tensors overflows"))?;
+    if tensors.count > 0 && expected > reader.file_bytes() {
+        return Err(Error::Truncated { expected, found: reader.file_bytes() });
+    }
+    Ok(())
+}
+
+fn describe(version: u32, file_bytes: u64, metadata: &Metadata, tensors: &Tensors) -> Result<ModelFile, Error> {
+    let architecture = metadata
+        .text("general.architecture")
+        .ok_or_else(|| Error::malformed("the entry \"general.architecture\" is missing"))?
+        .to_owned();
+    let of = |name: &str| metadata.unsigned(&format!("{architecture}.{name}"));
+    let text = |key: &str| metadata.text(key).map(str::to_owned);
+    Ok(ModelFile {
+        format_version: version,
+        name: text("general.name"),
+        license: text("general.license"),
+        parameters: tensors.parameters,
+        file_bytes,
+        tensor_bytes: tensors.bytes,
+        tensors: tensors.count,
+        context_length: of("context_length"),
+        embedding_length: of("embedding_length"),
+        layers: of("block_count"),
+        cache_elements_per_token: cache_elements_per_token(&architecture, metadata),
+        quantisation: tensors.main_type().to_owned(),
+        chat_template: text("tokenizer.chat_template"),
+        tokenizer_model: text("tokenizer.ggml.model"),
+        vocabulary: metadata.array_length("tokenizer.ggml.tokens").or_else(|| of("vocab_size")),
+        tokenizer_sha256: metadata.tokenizer_sha256().map(|digest| hex(&digest)),
+        architecture,
+    })
+}
+
+fn cache_elements_per_token(architecture: &str, metadata: &Metadata) -> Option<u64> {
+    let key = |name: &str| format!("{architecture}.{name}");
+    let layers = metadata.unsigned(&key("block_count"))?;
+    let heads = metadata.per_layer(&key("attention.head_count"), layers)?;
+    let cached_heads = metadata.per_layer(&key("attention.head_count_kv"), layers).unwrap_or_else(|| heads.clone());
+    let width = metadata.unsigned(&key("embedding_length"))?;
+    let head_width = width.checked_div(heads.iter().copied().max()?)?;
+    let key_width = metadata.unsigned(&key("attention.key_length")).unwrap_or(head_width);
+    let value_width = metadata.unsigned(&key("attention.value_length")).unwrap_or(head_width);
+    let per_head = key_width.checked_add(value_width)?;
+    cached_heads.iter().try_fold(0u64, |sum, heads| sum.checked_add(heads.checked_mul(per_head)?))
+}
+
+/// Returns bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
+}

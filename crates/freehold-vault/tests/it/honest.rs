@@ -1,0 +1,141 @@
+//! Files that are what they claim to be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use freehold_vault::{ModelFile, inspect, lock};
+
+use crate::gguf::Gguf;
+
+fn written(folder: &tempfile::TempDir, file: &Gguf) -> PathBuf {
+    let path = folder.path().join("model.gguf");
+    fs::write(&path, file.bytes()).unwrap();
+    path
+}
+
+fn described(file: &Gguf) -> ModelFile {
+    let folder = tempfile::tempdir().unwrap();
+    inspect(&written(&folder, file)).unwrap()
+}
+
+#[test]
+fn small_file_is_described() {
+    let model = described(&Gguf::small());
+    assert_eq!(model.architecture, "llama");
+    assert_eq!(model.name.as_deref(), Some("small one"));
+    assert_eq!(model.license, None);
+    assert_eq!(model.parameters, 64 * 3 + 64 * 64);
+    assert_eq!(model.tensor_bytes, 4 * 64 * 3 + 64 * 64 / 32 * 34);
+    assert_eq!(model.tensors, 2);
+    assert_eq!(model.quantisation, "Q8_0");
+    assert_eq!(model.context_length, Some(256));
+    assert_eq!(model.vocabulary, Some(3));
+    assert_eq!(model.chat_template.as_deref(), Some("{{ messages }}"));
+    // 3 layers of 4 cached heads, each with a key and a value of 64 / 8 elements.
+    assert_eq!(model.cache_elements_per_token, Some(3 * 4 * 16));
+}
+
+#[test]
+fn cached_heads_may_differ_by_layer() {
+    let mut file = Gguf::default();
+    file.text("general.architecture", "x");
+    file.number("x.block_count", 2);
+    file.number("x.embedding_length", 16);
+    file.number("x.attention.head_count", 4);
+    let mut heads = 4u32.to_le_bytes().to_vec();
+    heads.extend(2u64.to_le_bytes());
+    heads.extend(4u32.to_le_bytes());
+    heads.extend(1u32.to_le_bytes());
+    file.entry("x.attention.head_count_kv", 9, &heads);
+    assert_eq!(described(&file).cache_elements_per_token, Some((4 + 1) * 8));
+}
+
+#[test]
+fn memory_grows_with_context_and_slots_by_the_cache_alone() {
+    let model = described(&Gguf::small());
+    let one = model.memory_bytes(256, 1);
+    assert!(one > model.tensor_bytes);
+    assert_eq!(model.memory_bytes(256, 8) - one, 7 * 256 * 3 * 4 * 16 * 2);
+    assert_eq!(model.memory_bytes(2048, 1), model.memory_bytes(256, 8));
+}
+
+#[test]
+fn huge_contexts_do_not_overflow_the_estimate() {
+    let mut model = described(&Gguf::small());
+    model.cache_elements_per_token = Some(u64::MAX / 2);
+    assert_eq!(model.memory_bytes(u32::MAX, u32::MAX), u64::MAX);
+}
+
+#[test]
+fn lock_names_the_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(&folder, &Gguf::small());
+    let model = inspect(&path).unwrap();
+    let first = lock(&path, &model).unwrap();
+    assert_eq!(first, lock(&path, &model).unwrap());
+    // The digest of the empty text is well known, that of this file is not: at least its form is checked.
+    assert_eq!(first.weights_sha256.len(), 64);
+
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let second = lock(&path, &model).unwrap();
+    assert_ne!(first.weights_sha256, second.weights_sha256);
+    assert_eq!(first.tokenizer_sha256, second.tokenizer_sha256);
+}
+
+#[test]
+fn tokenizer_digest_ignores_order_and_template_but_not_tokens() {
+    let digest = |tokens: &[&str], template: &str, tokens_first: bool| {
+        let mut file = Gguf::default();
+        file.text("general.architecture", "llama");
+        if tokens_first {
+            file.strings("tokenizer.ggml.tokens", tokens);
+        }
+        file.text("tokenizer.ggml.model", "gpt2");
+        if !tokens_first {
+            file.strings("tokenizer.ggml.tokens", tokens);
+        }
+        file.text("tokenizer.chat_template", template);
+        described(&file).tokenizer_sha256.unwrap()
+    };
+    let digests = digest(&["a", "b"], "x", true);
+    assert_eq!(digests, digest(&["a", "b"], "y", false));
+    assert_ne!(digests, digest(&["ab", ""], "x", true));
+}
+
+#[test]
+fn grown_file_is_not_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(&folder, &Gguf::small());
+    let model = inspect(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.push(0);
+    fs::write(&path, bytes).unwrap();
+    assert!(lock(&path, &model).unwrap_err().to_string().contains("grew"));
+}
+
+#[test]
+fn third_party_file_is_described() {
+    let folder = std::env::var("FREEHOLD_REAL_DATA")
+        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let path = folder.join("models/stories260K.gguf");
+    if !path.exists() {
+        eprintln!("skipped: the real-data folder is absent");
+        return;
+    }
+    let model = inspect(&path).unwrap();
+    assert_eq!(model.architecture, "llama");
+    assert_eq!(model.file_bytes, fs::metadata(&path).unwrap().len());
+    assert!((200_000..400_000).contains(&model.parameters), "{}", model.parameters);
+    let whole = fs::read(&path).unwrap();
+    let cut = folder_with(&whole[..whole.len() / 2]);
+    let error = inspect(&cut.path().join("cut.gguf")).unwrap_err();
+    assert!(matches!(error, freehold_vault::Error::Truncated { found, .. } if found == whole.len() as u64 / 2));
+}
+
+fn folder_with(bytes: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cut.gguf"), bytes).unwrap();
+    folder
+}
