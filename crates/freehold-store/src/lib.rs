@@ -1,1 +1,26 @@
-//! Placeholder header, replaced by the first commit of this crate.
+//! Keeps calls and everything decided about them, in one SQLite file of a home folder.
+//!
+//! Every method blocks and belongs off the async threads; only `Recorder::record` may be called from anywhere.
+
+mod assessment;
+mod calls;
+mod cases;
+mod error;
+mod gap;
+mod generation;
+mod interned;
+mod recorder;
+mod schema;
+mod steps;
+mod store;
+mod tally;
+
+pub use assessment::{Assessment, AssessmentHead, Replay};
+pub use calls::Imported;
+pub use cases::CaseKey;
+pub use error::{Error, ErrorKind};
+pub use gap::Gap;
+pub use generation::{Generation, Route};
+pub use recorder::{Receipt, Recorder, RecorderConfig, RecorderStats};
+pub use steps::{StepSummary, Traffic};
+pub use store::{Limits, Store};

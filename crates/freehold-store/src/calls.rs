@@ -1,0 +1,192 @@
+//! Calls as rows: written once, read back whole.
+
+use freehold_wire::{Call, Failure, Reference, ReferenceKind, Timings, Usage};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::Error;
+use crate::interned::Interned;
+use crate::store::Store;
+use crate::tally::Keys;
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Calls that are new.
+    pub added: u64,
+    /// Calls whose id was already there, or twice in the batch.
+    pub present: u64,
+}
+
+/// Whether a call was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It was, and has these numbers.
+    New(Keys),
+    /// A call of that id is there.
+    Present,
+}
+
+const INSERT_CALL: &str = "INSERT INTO call (id, at_ms, step, found_by, api, upstream, model, served_model, run, \
+    answered, streamed, status, generation, failure_kind, failure_message, input, cache_read, output, first_byte_us, \
+    total_us, reference_kind, reference_value) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) \
+    ON CONFLICT (id) DO NOTHING";
+const INSERT_BODY: &str = "INSERT INTO body (call, request, response) VALUES (?1, ?2, ?3)";
+const SELECT_CALL: &str = "SELECT c.id, c.at_ms, api.text, step.name, found_by.text, c.run, model.text, upstream.text, \
+    served.text, b.request, b.response, c.streamed, c.status, c.failure_kind, c.failure_message, c.input, \
+    c.cache_read, c.output, c.first_byte_us, c.total_us, c.reference_kind, c.reference_value, c.generation \
+    FROM call c JOIN body b ON b.call = c.row JOIN step ON step.id = c.step JOIN name api ON api.id = c.api \
+    JOIN name found_by ON found_by.id = c.found_by JOIN name model ON model.id = c.model \
+    JOIN name upstream ON upstream.id = c.upstream LEFT JOIN name served ON served.id = c.served_model \
+    WHERE c.id = ?1";
+
+impl Store {
+    /// Returns a call with its bodies.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn call(&self, id: &str) -> Result<Option<Call>, Error> {
+        let doing = "read a call";
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(SELECT_CALL).map_err(Error::sql(doing))?;
+            let found = statement.query_row([id], |row| Ok(read(row))).optional().map_err(Error::sql(doing))?;
+            found.transpose()
+        })
+    }
+}
+
+/// Adds a call inside the caller's transaction, unless its id is there.
+pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call) -> rusqlite::Result<Added> {
+    let keys = Keys {
+        step: interned.step(connection, &call.step, &call.step_by)?,
+        api: interned.name(connection, call.api.as_str())?,
+        upstream: interned.name(connection, &call.upstream)?,
+        model: interned.name(connection, call.served_model.as_deref().unwrap_or(&call.model))?,
+    };
+    let found_by = interned.name(connection, &call.step_by)?;
+    let model = interned.name(connection, &call.model)?;
+    let served_model = call.served_model.as_ref().map(|_| keys.model);
+    let usage = call.usage.as_ref();
+    let failure = call.failure.as_ref();
+    let added = connection.prepare_cached(INSERT_CALL)?.execute(params![
+        call.id,
+        call.at_ms,
+        keys.step,
+        found_by,
+        keys.api,
+        keys.upstream,
+        model,
+        served_model,
+        call.run,
+        is_answered(call),
+        call.streamed,
+        call.status,
+        integer(call.generation),
+        failure.map(|failure| &failure.kind),
+        failure.map(|failure| &failure.message),
+        usage.map(|usage| integer(usage.input)),
+        usage.map(|usage| integer(usage.cache_read)),
+        usage.map(|usage| integer(usage.output)),
+        call.timings.first_byte_us.map(integer),
+        integer(call.timings.total_us),
+        call.reference.as_ref().map(|reference| reference_number(reference.kind)),
+        call.reference.as_ref().map(|reference| reference.value.to_string()),
+    ])?;
+    if added == 0 {
+        return Ok(Added::Present);
+    }
+    let row = connection.last_insert_rowid();
+    connection.prepare_cached(INSERT_BODY)?.execute(params![row, call.request, call.response])?;
+    Ok(Added::New(keys))
+}
+
+/// Returns whether the call has a whole, successful answer. An imported call without a status counts by its failure.
+pub(crate) fn is_answered(call: &Call) -> bool {
+    !is_failure(call) && !call.response.is_empty()
+}
+
+/// Returns whether the call failed.
+pub(crate) fn is_failure(call: &Call) -> bool {
+    call.failure.is_some() || !(call.status == 0 || (200..300).contains(&call.status))
+}
+
+/// Returns the column's value; numbers beyond its range are cut to the largest.
+pub(crate) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Returns a column as a count; the store writes none below zero.
+pub(crate) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
+}
+
+fn optional_count(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(|number| u64::try_from(number).unwrap_or(0)))
+}
+
+fn reference_number(kind: ReferenceKind) -> i64 {
+    match kind {
+        ReferenceKind::Incumbent => 0,
+        ReferenceKind::Label => 1,
+        ReferenceKind::Outcome => 2,
+    }
+}
+
+/// Returns the kind of reference of a stored number.
+pub(crate) fn reference_kind(number: i64) -> Result<ReferenceKind, Error> {
+    match number {
+        0 => Ok(ReferenceKind::Incumbent),
+        1 => Ok(ReferenceKind::Label),
+        2 => Ok(ReferenceKind::Outcome),
+        _ => Err(Error::Unreadable { what: "a kind of reference", found: number.to_string() }),
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Call, Error> {
+    let sql = || Error::sql("read a call");
+    let api: String = row.get(2).map_err(sql())?;
+    let api = api.parse().map_err(|_| Error::Unreadable { what: "an api", found: api })?;
+    let reference = match row.get::<_, Option<i64>>(20).map_err(sql())? {
+        Some(number) => Some(read_reference(number, &row.get::<_, String>(21).map_err(sql())?)?),
+        None => None,
+    };
+    let rest = || -> rusqlite::Result<Call> {
+        Ok(Call {
+            id: row.get(0)?,
+            at_ms: row.get(1)?,
+            api,
+            step: row.get(3)?,
+            step_by: row.get(4)?,
+            run: row.get(5)?,
+            model: row.get(6)?,
+            upstream: row.get(7)?,
+            served_model: row.get(8)?,
+            request: row.get(9)?,
+            response: row.get(10)?,
+            streamed: row.get(11)?,
+            status: row.get(12)?,
+            failure: read_failure(row)?,
+            usage: read_usage(row)?,
+            timings: Timings { first_byte_us: optional_count(row, 18)?, total_us: count(row, 19)? },
+            reference,
+            generation: count(row, 22)?,
+        })
+    };
+    rest().map_err(sql())
+}
+
+fn read_failure(row: &Row<'_>) -> rusqlite::Result<Option<Failure>> {
+    let Some(kind) = row.get(13)? else { return Ok(None) };
+    Ok(Some(Failure { kind, message: row.get(14)? }))
+}
+
+fn read_usage(row: &Row<'_>) -> rusqlite::Result<Option<Usage>> {
+    let Some(input) = optional_count(row, 15)? else { return Ok(None) };
+    Ok(Some(Usage { input, cache_read: count(row, 16)?, output: count(row, 17)? }))
+}
+
+fn read_reference(number: i64, value: &str) -> Result<Reference, Error> {
+    let value = serde_json::from_str(value)
+        .map_err(|error| Error::Unreadable { what: "a reference", found: error.to_string() })?;
+    Ok(Reference { kind: reference_kind(number)?, value })
+}

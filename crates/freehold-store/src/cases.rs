@@ -1,0 +1,47 @@
+//! The calls of a step that can be cases: those with a whole, successful answer.
+
+use freehold_wire::ReferenceKind;
+
+use crate::calls::reference_kind;
+use crate::error::Error;
+use crate::store::Store;
+
+/// A call that can be a case, without its bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseKey {
+    /// The call's id.
+    pub id: String,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// The run it belongs to, where known.
+    pub run: Option<String>,
+    /// The kind of its reference, where one was given beside the incumbent's answer.
+    pub reference: Option<ReferenceKind>,
+}
+
+const SELECT_CASES: &str = "SELECT id, at_ms, run, reference_kind FROM call \
+    WHERE step = (SELECT id FROM step WHERE name = ?1) AND answered = 1 ORDER BY at_ms, id";
+
+impl Store {
+    /// Returns the calls of a step that have a whole, successful answer, by time and id; none for an unknown step.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn cases(&self, step: &str) -> Result<Vec<CaseKey>, Error> {
+        let sql = || Error::sql("read the cases of a step");
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(SELECT_CASES).map_err(sql())?;
+            let mut rows = statement.query([step]).map_err(sql())?;
+            let mut cases = Vec::new();
+            while let Some(row) = rows.next().map_err(sql())? {
+                let number: Option<i64> = row.get(3).map_err(sql())?;
+                let reference = number.map(reference_kind).transpose()?;
+                let key = || -> rusqlite::Result<CaseKey> {
+                    Ok(CaseKey { id: row.get(0)?, at_ms: row.get(1)?, run: row.get(2)?, reference })
+                };
+                cases.push(key().map_err(sql())?);
+            }
+            Ok(cases)
+        })
+    }
+}

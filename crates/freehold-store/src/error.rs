@@ -1,0 +1,167 @@
+//! What can go wrong with the store, whose move it is, and the next step.
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+/// What the store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The home folder could not be made.
+    #[error("could not create the home folder {}", path.display())]
+    Home {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The database file could not be opened.
+    #[error("could not open the store {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+    /// The file is not a database, is damaged, or belongs to another program.
+    #[error("{} is not a freehold store: {found}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        found: String,
+    },
+    /// The store was written by a newer version of the program.
+    #[error("the store {} has schema version {found}, this program knows versions up to {supported}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+        /// The newest version that this program knows.
+        supported: u32,
+    },
+    /// The copy that is made before a migration failed; nothing was changed.
+    #[error("could not back up the store to {} before migrating it", path.display())]
+    Backup {
+        /// The copy.
+        path: PathBuf,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+    /// A migration failed and was undone.
+    #[error("could not migrate the store from schema version {from} to {to}; it is left as it was")]
+    Migrate {
+        /// The version in the file.
+        from: u32,
+        /// The version wanted.
+        to: u32,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+    /// The thread that records calls could not be started.
+    #[error("could not start the recorder's thread")]
+    Thread(#[source] std::io::Error),
+    /// A statement failed.
+    #[error("could not {doing}")]
+    Sql {
+        /// What was attempted.
+        doing: &'static str,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+    /// A stored value cannot be read as what it should be.
+    #[error("the store holds {what} that cannot be read: {found}")]
+    Unreadable {
+        /// The kind of value.
+        what: &'static str,
+        /// What is wrong with it; never the content of a body.
+        found: String,
+    },
+    /// A value cannot be written as JSON.
+    #[error("could not write {what} as JSON")]
+    Json {
+        /// The kind of value.
+        what: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// There is no assessment of that id.
+    #[error("no assessment has the id {0:?}")]
+    UnknownAssessment(String),
+}
+
+/// Whose move it is after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The user can change something: a path, a version, the room on the disk.
+    User,
+    /// The program or the file is at fault.
+    Internal,
+    /// Another process holds the store; trying again can help.
+    Busy,
+}
+
+impl Error {
+    /// Returns whose move it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Home { .. } | Error::Foreign { .. } | Error::Newer { .. } | Error::UnknownAssessment(_) => {
+                ErrorKind::User
+            }
+            Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } => ErrorKind::Internal,
+            Error::Open { source, .. } => match source.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+                _ => ErrorKind::User,
+            },
+            Error::Backup { source, .. } | Error::Migrate { source, .. } | Error::Sql { source, .. } => {
+                sql_kind(source)
+            }
+        }
+    }
+
+    /// Returns the next step, where there is one to name.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Error::Home { .. } | Error::Open { .. } => "name a folder that can be written with --home or FREEHOLD_HOME",
+            Error::Foreign { .. } => "move the file away, or name another folder with --home or FREEHOLD_HOME",
+            Error::Newer { .. } => {
+                "use the newer program again, or restore the freehold.db.backup-v* file that the upgrade left beside it"
+            }
+            Error::UnknownAssessment(_) => "list the assessments to see their ids",
+            Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } => return None,
+            Error::Backup { source, .. } | Error::Migrate { source, .. } | Error::Sql { source, .. } => {
+                return sql_hint(source).map(str::to_owned);
+            }
+        };
+        Some(text.to_owned())
+    }
+
+    /// Returns a closure that names what was attempted, for `map_err`.
+    pub(crate) fn sql(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
+        move |source| Error::Sql { doing, source }
+    }
+}
+
+fn sql_kind(source: &rusqlite::Error) -> ErrorKind {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+        Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            ErrorKind::User
+        }
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn sql_hint(source: &rusqlite::Error) -> Option<&'static str> {
+    match source.sqlite_error_code()? {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some("another process is writing; try again"),
+        ErrorCode::DiskFull => Some("make room on the disk that holds the home folder"),
+        ErrorCode::SystemIoFailure => Some("check the disk that holds the home folder and the room left on it"),
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
+            Some("make the home folder and the files in it writable")
+        }
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some("restore the file from a backup"),
+        _ => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! Generations: immutable, numbered snapshots of all routes.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use crate::calls::{count, integer};
+use crate::error::Error;
+use crate::store::Store;
+
+/// An immutable snapshot of all routes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Generation {
+    /// Its number; 0 is the time before the first move.
+    pub number: u64,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Who made it.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// Who serves each step that was moved.
+    pub routes: BTreeMap<String, Route>,
+}
+
+/// Who serves a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The upstream; `engine` is our own.
+    pub upstream: String,
+    /// The model there.
+    pub model: String,
+    /// The stage, such as `owned`.
+    pub stage: String,
+    /// The assessment that spoke for it, where there is one.
+    pub assessment: Option<String>,
+    /// The reason that was given for moving without an adequate verdict.
+    pub despite: Option<String>,
+}
+
+type Stored = (Generation, String);
+
+impl Store {
+    /// Returns the current generation: the one with the highest number, or number 0 without routes.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn generation(&self) -> Result<Generation, Error> {
+        let stored = self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT number, at_ms, who, reason, routes FROM generation ORDER BY number DESC LIMIT 1",
+                )
+                .and_then(|mut statement| statement.query_row([], columns).optional())
+                .map_err(Error::sql("read the current generation"))
+        })?;
+        stored.map_or_else(|| Ok(Generation::default()), parse)
+    }
+
+    /// Returns every generation, oldest first.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn generations(&self) -> Result<Vec<Generation>, Error> {
+        let stored = self.read(|connection| all(connection).map_err(Error::sql("read the generations")))?;
+        stored.into_iter().map(parse).collect()
+    }
+
+    /// Adds a generation and makes it the current one; its number is one above the highest so far.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be written.
+    pub fn add_generation(
+        &self,
+        at_ms: i64,
+        who: &str,
+        reason: &str,
+        routes: BTreeMap<String, Route>,
+    ) -> Result<Generation, Error> {
+        let doing = "add a generation";
+        let text = serde_json::to_string(&routes).map_err(|source| Error::Json { what: "routes", source })?;
+        let number = self.write(doing, |transaction| {
+            let insert = || -> rusqlite::Result<u64> {
+                let highest: i64 = transaction
+                    .prepare_cached("SELECT coalesce(max(number), 0) FROM generation")?
+                    .query_row([], |row| row.get(0))?;
+                let number = u64::try_from(highest).unwrap_or(0) + 1;
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO generation (number, at_ms, who, reason, routes) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![integer(number), at_ms, who, reason, text])?;
+                Ok(number)
+            };
+            insert().map_err(Error::sql(doing))
+        })?;
+        Ok(Generation { number, at_ms, who: who.to_owned(), reason: reason.to_owned(), routes })
+    }
+}
+
+fn all(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
+    connection
+        .prepare_cached("SELECT number, at_ms, who, reason, routes FROM generation ORDER BY number")?
+        .query_map([], columns)?
+        .collect()
+}
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let routes = BTreeMap::new();
+    let generation =
+        Generation { number: count(row, 0)?, at_ms: row.get(1)?, who: row.get(2)?, reason: row.get(3)?, routes };
+    Ok((generation, row.get(4)?))
+}
+
+fn parse((generation, routes): Stored) -> Result<Generation, Error> {
+    let routes = serde_json::from_str(&routes)
+        .map_err(|error| Error::Unreadable { what: "routes", found: error.to_string() })?;
+    Ok(Generation { routes, ..generation })
+}

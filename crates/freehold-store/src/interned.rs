@@ -1,0 +1,60 @@
+//! The numbers of names and steps, remembered while they are known to be committed.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension};
+
+/// Remembers the numbers of names and steps; forget it when the transaction it was used in failed.
+#[derive(Default)]
+pub(crate) struct Interned {
+    names: HashMap<String, i64>,
+    steps: HashMap<String, i64>,
+}
+
+/// The most entries of each kind that are remembered; beyond it all are looked up anew.
+const ENTRIES_MAX: usize = 4096;
+
+impl Interned {
+    /// Returns the number of a name, and gives it one if it has none.
+    pub(crate) fn name(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.names.get(text) {
+            return Ok(*id);
+        }
+        let found = connection
+            .prepare_cached("SELECT id FROM name WHERE text = ?1")?
+            .query_row([text], |row| row.get(0))
+            .optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => connection.prepare_cached("INSERT INTO name (text) VALUES (?1)")?.insert([text])?,
+        };
+        remember(&mut self.names, text, id);
+        Ok(id)
+    }
+
+    /// Returns the number of a step, and gives it one if it has none.
+    pub(crate) fn step(&mut self, connection: &Connection, name: &str, found_by: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.steps.get(name) {
+            return Ok(*id);
+        }
+        let found = connection
+            .prepare_cached("SELECT id FROM step WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => connection
+                .prepare_cached("INSERT INTO step (name, found_by) VALUES (?1, ?2)")?
+                .insert([name, found_by])?,
+        };
+        remember(&mut self.steps, name, id);
+        Ok(id)
+    }
+}
+
+fn remember(known: &mut HashMap<String, i64>, text: &str, id: i64) {
+    if known.len() >= ENTRIES_MAX {
+        known.clear();
+    }
+    known.insert(text.to_owned(), id);
+}

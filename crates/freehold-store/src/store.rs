@@ -1,0 +1,147 @@
+//! The store's handle: one file, a connection for reads and small writes, and one that watches for changes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::calls::{self, Added, Imported};
+use crate::error::Error;
+use crate::interned::Interned;
+use crate::recorder::{Recorder, RecorderConfig};
+use crate::schema::{self, Purpose};
+use crate::tally::Tally;
+
+const FILE: &str = "freehold.db";
+
+/// The store of a home folder; clones share it.
+///
+/// Its methods block on the disk and on each other: call them off the async threads.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// How large the store may grow.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// The most bytes of the database file; `None` leaves it to the disk. Reaching it is like a full disk.
+    pub database_bytes_max: Option<u64>,
+}
+
+struct Inner {
+    path: PathBuf,
+    limits: Limits,
+    main: Mutex<Connection>,
+    watch: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the store of a home folder, and creates folder and file where they are missing.
+    ///
+    /// A file of an older version is copied to `freehold.db.backup-vN` and then migrated in one transaction.
+    ///
+    /// # Errors
+    /// Fails when the folder cannot be written, and when the file is no store of ours or of a newer version.
+    pub fn open(home: &Path) -> Result<Self, Error> {
+        Self::open_with(home, Limits::default())
+    }
+
+    /// Opens the store like `open`, bounded in size.
+    ///
+    /// # Errors
+    /// Fails like `open`.
+    pub fn open_with(home: &Path, limits: Limits) -> Result<Self, Error> {
+        std::fs::create_dir_all(home).map_err(|source| Error::Home { path: home.to_owned(), source })?;
+        let path = home.join(FILE);
+        let main = schema::open(&path, schema::MIGRATIONS)?;
+        bound(&main, limits)?;
+        let watch = schema::connect(&path, Purpose::Watch)?;
+        Ok(Self { inner: Arc::new(Inner { path, limits, main: Mutex::new(main), watch: Mutex::new(watch) }) })
+    }
+
+    /// Returns the path of the database file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Starts a thread that records calls, on a connection of its own.
+    ///
+    /// # Errors
+    /// Fails when the thread or its connection cannot be made.
+    pub fn recorder(&self, config: RecorderConfig) -> Result<Recorder, Error> {
+        let connection = schema::connect(&self.inner.path, Purpose::Record)?;
+        bound(&connection, self.inner.limits)?;
+        Recorder::start(connection, config)
+    }
+
+    /// Adds calls in one transaction; those whose id is already there are left as they are.
+    ///
+    /// Larger batches are quicker; some thousand calls or some megabytes are enough.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be written; then none of the batch is added.
+    pub fn import(&self, batch: &[freehold_wire::Call]) -> Result<Imported, Error> {
+        let doing = "import calls";
+        self.write(doing, |transaction| {
+            let mut interned = Interned::default();
+            let mut tally = Tally::default();
+            let mut imported = Imported::default();
+            for call in batch {
+                match calls::add(transaction, &mut interned, call).map_err(Error::sql(doing))? {
+                    Added::New(row) => {
+                        imported.added += 1;
+                        tally.count(call, row);
+                    }
+                    Added::Present => imported.present += 1,
+                }
+            }
+            tally.write(transaction).map_err(Error::sql(doing))?;
+            Ok(imported)
+        })
+    }
+
+    /// Returns a number that changes whenever anything was written to the store, by any process; cheap to poll.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn change_token(&self) -> Result<i64, Error> {
+        let watch = lock(&self.inner.watch);
+        watch
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(Error::sql("look for changes"))
+    }
+
+    /// Runs a read on the main connection.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        read(&lock(&self.inner.main))
+    }
+
+    /// Runs a write in one transaction that holds the write lock from its start.
+    pub(crate) fn write<T>(
+        &self,
+        doing: &'static str,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut main = lock(&self.inner.main);
+        let transaction = main.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::sql(doing))?;
+        let written = write(&transaction)?;
+        transaction.commit().map_err(Error::sql(doing))?;
+        Ok(written)
+    }
+}
+
+/// Takes a connection even after a panic elsewhere: an unfinished transaction was rolled back as it unwound.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bound(connection: &Connection, limits: Limits) -> Result<(), Error> {
+    let Some(bytes_max) = limits.database_bytes_max else { return Ok(()) };
+    let doing = "bound the size of the store";
+    let page_bytes: u64 =
+        connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0)).map_err(Error::sql(doing))?.into();
+    let pages_max = i64::try_from(bytes_max / page_bytes).unwrap_or(i64::MAX).max(1);
+    connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(())).map_err(Error::sql(doing))
+}
