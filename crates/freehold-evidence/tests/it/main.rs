@@ -1,4 +1,8 @@
 //! Behaviour of the public interface: published vectors, properties, simulation and real data.
 
+mod decision;
+mod noise;
 mod paired;
+mod real_data;
+mod simulation;
 mod tango;

@@ -1,0 +1,118 @@
+//! The noise floor: how often a model disagrees with itself, and what that does to scores against a recording.
+//! A recording favours the model that made it; only a second answer of the same model shows by how much.
+
+use serde::Serialize;
+
+use crate::decision::{self, Decision, Error, Pair, Rule};
+use crate::{paired, quantile};
+
+/// Holds one case whose reference is the incumbent's recorded answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedCase {
+    /// Name of the case.
+    pub case: String,
+    /// Agreement of the candidate's answer with the recording, 0 to 1; 0 where it failed.
+    pub candidate: f64,
+    /// Agreement of a second answer of the incumbent with the recording, 0 where it failed; `None` where it was not asked.
+    pub rerun: Option<f64>,
+    /// What the case shares with others, such as a run.
+    pub cluster: Option<String>,
+}
+
+/// Returns the decision on scores against the incumbent's own recording.
+///
+/// With second answers of the incumbent (an A/A arm), the incumbent scores what its second answer agrees with the
+/// recording, so that its own wavering is not held against the candidate; cases without one are left out and counted in
+/// a note. Without any, the incumbent scores 1 by construction and a note says so.
+///
+/// # Errors
+/// As [`decision::decide`].
+pub fn decide_against_recording(cases: &[RecordedCase], rule: &Rule) -> Result<Decision, Error> {
+    let rerun_any = cases.iter().any(|case| case.rerun.is_some());
+    let pairs: Vec<Pair> = cases
+        .iter()
+        .filter_map(|case| {
+            let incumbent = if rerun_any { case.rerun? } else { 1.0 };
+            Some(Pair { case: case.case.clone(), incumbent, candidate: case.candidate, cluster: case.cluster.clone() })
+        })
+        .collect();
+    let mut decision = decision::decide(&pairs, rule)?;
+    if !rerun_any {
+        decision.notes.push(
+            "the reference is the incumbent's own recorded answer, so the incumbent scores 1 by construction: \
+             every wavering of the incumbent counts against the candidate, and the true difference may be smaller"
+                .into(),
+        );
+    } else if pairs.len() < cases.len() {
+        let left_out = cases.len() - pairs.len();
+        decision.notes.push(format!("{left_out} cases without a second answer of the incumbent were left out"));
+    }
+    Ok(decision)
+}
+
+/// Holds how often repeated answers to the same input disagree.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Repeats {
+    /// Groups (inputs) with at least two answers.
+    pub groups: u64,
+    /// Pairs of answers compared, within groups only.
+    pub pairs: u64,
+    /// Share of the pairs that disagree.
+    pub disagreement: f64,
+    /// Lower limit of the disagreement, at the one-sided level asked for.
+    pub lower: f64,
+    /// Upper limit of the disagreement, at the one-sided level asked for.
+    pub upper: f64,
+}
+
+/// Returns the share of pairs of repeats that disagree; `None` where no group has two.
+///
+/// `disagree` gives 0 for agreement to 1 for disagreement. The error is that of a ratio of cluster totals (Cochran 1977,
+/// Sampling Techniques, equation 6.13) with G - 1 degrees of freedom; where the groups do not vary, the limits are the
+/// score limits of G cases (Wilson 1927). `confidence` is the level of each limit alone.
+pub fn disagreement_between_repeats<T>(
+    groups: &[Vec<T>],
+    confidence: f64,
+    disagree: impl Fn(&T, &T) -> f64,
+) -> Option<Repeats> {
+    let totals: Vec<(f64, f64)> =
+        groups.iter().filter(|group| group.len() > 1).map(|group| disagreeing_pairs(group, &disagree)).collect();
+    let pairs: f64 = totals.iter().map(|(_, pairs)| pairs).sum();
+    if totals.is_empty() {
+        return None;
+    }
+    let count = totals.len() as f64;
+    let rate = totals.iter().map(|(disagreeing, _)| disagreeing).sum::<f64>() / pairs;
+    let squares: f64 = totals.iter().map(|(disagreeing, pairs)| (disagreeing - rate * pairs).powi(2)).sum();
+    let (lower, upper) = if count > 1.0 && squares > 1e-18 {
+        let error = (count / (count - 1.0) * squares).sqrt() / pairs;
+        paired::t_interval(rate, error, count - 1.0, confidence)
+    } else {
+        wilson_limits(rate, count, confidence)
+    };
+    Some(Repeats {
+        groups: totals.len() as u64,
+        pairs: pairs as u64,
+        disagreement: rate,
+        lower: lower.max(0.0),
+        upper: upper.min(1.0),
+    })
+}
+
+fn disagreeing_pairs<T>(group: &[T], disagree: &impl Fn(&T, &T) -> f64) -> (f64, f64) {
+    let mut disagreeing = 0.0;
+    for (position, first) in group.iter().enumerate() {
+        for second in &group[position + 1..] {
+            disagreeing += disagree(first, second);
+        }
+    }
+    let repeats = group.len() as f64;
+    (disagreeing, repeats * (repeats - 1.0) / 2.0)
+}
+
+fn wilson_limits(rate: f64, cases: f64, confidence: f64) -> (f64, f64) {
+    let z = quantile::normal(confidence);
+    let centre = (rate * cases + z * z / 2.0) / (cases + z * z);
+    let half = z * (cases * rate * (1.0 - rate) + z * z / 4.0).sqrt() / (cases + z * z);
+    (centre - half, centre + half)
+}
