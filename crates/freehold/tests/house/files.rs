@@ -71,11 +71,10 @@ fn each_crate_has_one_test_binary() {
 /// Returns whether cargo compiles a file by itself.
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').skip(2).collect();
+    let folder_of_roots = |parts: &[&str]| matches!(parts, [_] | [_, "main.rs"]);
     match parts[..] {
-        ["build.rs"] | ["src", "lib.rs" | "main.rs"] => true,
-        ["src", "bin", _] | ["tests" | "examples" | "benches", _] => true,
-        ["src", "bin", _, "main.rs"] | ["tests" | "examples" | "benches", _, "main.rs"] => true,
-        _ => false,
+        ["src", "bin", ref rest @ ..] | ["tests" | "examples" | "benches", ref rest @ ..] => folder_of_roots(rest),
+        _ => matches!(parts[..], ["build.rs"] | ["src", "lib.rs" | "main.rs"]),
     }
 }
 
