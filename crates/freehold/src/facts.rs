@@ -60,6 +60,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Returns the next step for whoever named the file.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "name a file that can be read, or none to use the facts of this build",
+            Self::Format { .. } => "take a file of that format, or none to use the facts of this build",
+            Self::Syntax { .. } | Self::Record { .. } => {
+                "mend the record that is named, or name no file to use the facts of this build"
+            }
+        }
+    }
+}
+
 /// Holds the vendor facts of one file, checked, in order of precedence.
 #[derive(Debug)]
 pub struct Facts {
@@ -84,6 +98,14 @@ impl Facts {
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Returns the facts of a replacement file where one is named, else the embedded ones.
+    ///
+    /// # Errors
+    /// As for [`Facts::load`].
+    pub fn load_or_embedded(replacement: Option<&Path>) -> Result<Self, Error> {
+        replacement.map_or_else(|| Ok(Self::embedded()), Self::load)
     }
 
     /// Returns the day the facts were compiled on.

@@ -191,8 +191,9 @@ fn wrong_files_say_what_is_wrong() {
 fn replacement_file_is_read_and_a_missing_one_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("facts.json");
-    let missing = Facts::load(&path).unwrap_err().to_string();
-    assert!(missing.contains("facts.json"), "{missing}");
-    std::fs::write(&path, EMBEDDED.replace("\"compiled_on\": \"", "\"compiled_on\":   \"")).unwrap();
-    assert_eq!(Facts::load(&path).unwrap().compiled_on(), Facts::embedded().compiled_on());
+    let missing = Facts::load_or_embedded(Some(&path)).unwrap_err();
+    assert!(missing.to_string().contains("facts.json") && missing.hint().contains("read"), "{missing}");
+    std::fs::write(&path, EMBEDDED.replacen("2026-11-22", "2026-11-23", 1)).unwrap();
+    assert_eq!(Facts::load(&path).unwrap().compiled_on(), day("2026-11-23"));
+    assert_eq!(Facts::load_or_embedded(None).unwrap().compiled_on(), Facts::embedded().compiled_on());
 }
