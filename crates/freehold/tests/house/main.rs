@@ -5,6 +5,7 @@
 
 mod crates;
 mod dependencies;
+mod documents;
 mod files;
 mod functions;
 mod leftovers;
