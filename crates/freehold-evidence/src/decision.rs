@@ -204,7 +204,7 @@ pub fn decide(pairs: &[Pair], rule: &Rule) -> Result<Decision, Error> {
     let evidence = Evidence::weigh(&sample);
     let (lower, upper) = evidence.limits(rule.confidence, 1.0);
     let verdict = Verdict::of((lower, upper), rule.margin);
-    let mut notes = sample.notes();
+    let mut notes = sample.notes(rule.margin);
     notes.extend(evidence.notes(rule.confidence));
     let more_needed = match verdict {
         Verdict::Adequate | Verdict::NotAdequate => None,

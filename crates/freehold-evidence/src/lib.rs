@@ -1,10 +1,12 @@
 //! Checks and statistics: is a candidate adequate for a step, and how sure may we be.
 //! Pure: no input or output, no clock, no randomness of its own. Every method names its source.
 
+pub mod check;
 pub mod decision;
 pub mod noise;
 pub mod paired;
 pub mod quantile;
 pub mod tango;
 
+pub use check::{Check, Output, Score, ToolCall};
 pub use decision::{Decision, Pair, Rule, Verdict, decide};

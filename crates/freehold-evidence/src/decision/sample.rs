@@ -15,6 +15,7 @@ pub(super) struct Sample {
     /// Both, candidate only, incumbent only and neither right; `None` where a score lies strictly between 0 and 1.
     pub(super) table: Option<[f64; 4]>,
     repeats: usize,
+    incumbent_mean: f64,
 }
 
 /// What makes cases belong together: a declared cluster, else the name of the case itself.
@@ -58,7 +59,8 @@ impl Sample {
             cluster_of.push(*clusters.entry(key).or_insert(next));
             differences.push(pair.candidate - pair.incumbent);
         }
-        Ok(Self { differences, cluster_of, clusters: clusters.len(), table: table(pairs), repeats })
+        let incumbent_mean = pairs.iter().map(|pair| pair.incumbent).sum::<f64>() / pairs.len() as f64;
+        Ok(Self { differences, cluster_of, clusters: clusters.len(), table: table(pairs), repeats, incumbent_mean })
     }
 
     pub(super) fn is_clustered(&self) -> bool {
@@ -70,14 +72,21 @@ impl Sample {
         discordant as f64 / self.differences.len() as f64
     }
 
-    pub(super) fn notes(&self) -> Vec<String> {
-        if self.repeats == 0 {
-            return Vec::new();
+    pub(super) fn notes(&self, margin: f64) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.repeats > 0 {
+            let repeats = self.repeats;
+            notes.push(format!(
+                "{repeats} rows repeat the name of an earlier case; the rows of one case count as a cluster"
+            ));
         }
-        vec![format!(
-            "{} rows repeat the name of an earlier case; the rows of one case count as a cluster",
-            self.repeats
-        )]
+        if self.incumbent_mean <= margin {
+            notes.push(
+                "the incumbent's mean score is not above the margin, so no candidate could fail; the check may not fit"
+                    .into(),
+            );
+        }
+        notes
     }
 }
 

@@ -163,6 +163,13 @@ fn one_case_is_undecided_whatever_it_says() {
 }
 
 #[test]
+fn incumbent_that_scores_nothing_is_pointed_out() {
+    let vacuous = decided(&counted([0, 0, 0, 200]), 0.05);
+    assert!(has_note(&vacuous, "no candidate could fail"), "{:?}", vacuous.notes);
+    assert!(!has_note(&decided(&counted([20, 0, 0, 180]), 0.05), "no candidate could fail"));
+}
+
+#[test]
 fn bad_input_is_refused_with_its_place() {
     assert_eq!(decide(&[], &rule(0.05)), Err(Error::NoPairs));
     for bad in [f64::NAN, f64::INFINITY, -0.1, 1.000_1] {
