@@ -93,22 +93,26 @@ impl Store {
         Ok(open.into_iter().map(|assessment| assessment.head).find(|head| head.plan == plan))
     }
 
-    /// Stores one replay of an assessment; a replay of the same case and arm is replaced.
+    /// Stores replays of an assessment in one transaction; a replay of the same case and arm is replaced.
     ///
     /// # Errors
     /// Fails when there is no such assessment or the store cannot be written.
-    pub fn add_replay(&self, assessment: &str, replay: &Replay) -> Result<(), Error> {
-        let doing = "add a replay";
-        let answer = replay.answer.as_ref().map(serde_json::to_string).transpose();
-        let answer = answer.map_err(|source| Error::Json { what: "an answer", source })?;
-        let total_us = integer(replay.total_us);
-        let first_byte_us = replay.first_byte_us.map(integer);
-        let values = params![assessment, replay.case, replay.arm, answer, replay.failure, total_us, first_byte_us];
-        let added = self.write(doing, |transaction| {
+    pub fn add_replays(&self, assessment: &str, replays: &[Replay]) -> Result<(), Error> {
+        let doing = "add replays";
+        let answers: Result<Vec<Option<String>>, Error> = replays.iter().map(answer_text).collect();
+        let answers = answers?;
+        let is_known = self.write(doing, |transaction| {
             let mut statement = transaction.prepare_cached(UPSERT_REPLAY).map_err(Error::sql(doing))?;
-            statement.execute(values).map_err(Error::sql(doing))
+            let mut is_known = true;
+            for (replay, answer) in replays.iter().zip(&answers) {
+                let (total_us, first_byte_us) = (integer(replay.total_us), replay.first_byte_us.map(integer));
+                let values =
+                    params![assessment, replay.case, replay.arm, answer, replay.failure, total_us, first_byte_us];
+                is_known &= statement.execute(values).map_err(Error::sql(doing))? > 0;
+            }
+            Ok(is_known)
         })?;
-        if added == 0 { Err(Error::UnknownAssessment(assessment.to_owned())) } else { Ok(()) }
+        if is_known { Ok(()) } else { Err(Error::UnknownAssessment(assessment.to_owned())) }
     }
 
     /// Returns the replays of an assessment in the order in which they were first stored.
@@ -169,6 +173,11 @@ impl Store {
         })?;
         Ok(found.into_iter().next())
     }
+}
+
+fn answer_text(replay: &Replay) -> Result<Option<String>, Error> {
+    let text = replay.answer.as_ref().map(serde_json::to_string).transpose();
+    text.map_err(|source| Error::Json { what: "an answer", source })
 }
 
 fn select(connection: &Connection, sql: &str, values: &[&str]) -> Result<Vec<Assessment>, Error> {

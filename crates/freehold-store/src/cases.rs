@@ -15,12 +15,18 @@ pub struct CaseKey {
     pub at_ms: i64,
     /// The run it belongs to, where known.
     pub run: Option<String>,
+    /// Who answered.
+    pub upstream: String,
+    /// The model that answered.
+    pub model: String,
     /// The kind of its reference, where one was given beside the incumbent's answer.
     pub reference: Option<ReferenceKind>,
 }
 
-const SELECT_CASES: &str = "SELECT id, at_ms, run, reference_kind FROM call \
-    WHERE step = (SELECT id FROM step WHERE name = ?1) AND answered = 1 ORDER BY at_ms, id";
+const SELECT_CASES: &str = "SELECT c.id, c.at_ms, c.run, c.reference_kind, upstream.text, \
+    coalesce(served.text, model.text) FROM call c JOIN name upstream ON upstream.id = c.upstream \
+    JOIN name model ON model.id = c.model LEFT JOIN name served ON served.id = c.served_model \
+    WHERE c.step = (SELECT id FROM step WHERE name = ?1) AND c.answered = 1 ORDER BY c.at_ms, c.id";
 
 impl Store {
     /// Returns the calls of a step that have a whole, successful answer, by time and id; none for an unknown step.
@@ -37,7 +43,8 @@ impl Store {
                 let number: Option<i64> = row.get(3).map_err(sql())?;
                 let reference = number.map(reference_kind).transpose()?;
                 let key = || -> rusqlite::Result<CaseKey> {
-                    Ok(CaseKey { id: row.get(0)?, at_ms: row.get(1)?, run: row.get(2)?, reference })
+                    let (upstream, model) = (row.get(4)?, row.get(5)?);
+                    Ok(CaseKey { id: row.get(0)?, at_ms: row.get(1)?, run: row.get(2)?, upstream, model, reference })
                 };
                 cases.push(key().map_err(sql())?);
             }

@@ -20,6 +20,23 @@ pub struct Generation {
     pub who: String,
     /// Why.
     pub reason: String,
+    /// The generation whose routes a rollback took up again.
+    pub restores: Option<u64>,
+    /// Who serves each step that was moved.
+    pub routes: BTreeMap<String, Route>,
+}
+
+/// A generation that is to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGeneration {
+    /// When it is made, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Who makes it.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// The generation whose routes it takes up again, where it is a rollback.
+    pub restores: Option<u64>,
     /// Who serves each step that was moved.
     pub routes: BTreeMap<String, Route>,
 }
@@ -41,6 +58,9 @@ pub struct Route {
 
 type Stored = (Generation, String);
 
+const INSERT: &str =
+    "INSERT INTO generation (number, at_ms, who, reason, routes, restores) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
 impl Store {
     /// Returns the current generation: the one with the highest number, or number 0 without routes.
     ///
@@ -50,7 +70,7 @@ impl Store {
         let stored = self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT number, at_ms, who, reason, routes FROM generation ORDER BY number DESC LIMIT 1",
+                    "SELECT number, at_ms, who, reason, routes, restores FROM generation ORDER BY number DESC LIMIT 1",
                 )
                 .and_then(|mut statement| statement.query_row([], columns).optional())
                 .map_err(Error::sql("read the current generation"))
@@ -71,45 +91,44 @@ impl Store {
     ///
     /// # Errors
     /// Fails when the store cannot be written.
-    pub fn add_generation(
-        &self,
-        at_ms: i64,
-        who: &str,
-        reason: &str,
-        routes: BTreeMap<String, Route>,
-    ) -> Result<Generation, Error> {
+    pub fn add_generation(&self, new: NewGeneration) -> Result<Generation, Error> {
         let doing = "add a generation";
-        let text = serde_json::to_string(&routes).map_err(|source| Error::Json { what: "routes", source })?;
+        let text = serde_json::to_string(&new.routes).map_err(|source| Error::Json { what: "routes", source })?;
         let number = self.write(doing, |transaction| {
             let insert = || -> rusqlite::Result<u64> {
                 let highest: i64 = transaction
                     .prepare_cached("SELECT coalesce(max(number), 0) FROM generation")?
                     .query_row([], |row| row.get(0))?;
                 let number = u64::try_from(highest).unwrap_or(0) + 1;
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO generation (number, at_ms, who, reason, routes) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    )?
-                    .execute(params![integer(number), at_ms, who, reason, text])?;
+                let restores = new.restores.map(integer);
+                transaction.prepare_cached(INSERT)?.execute(params![
+                    integer(number),
+                    new.at_ms,
+                    new.who,
+                    new.reason,
+                    text,
+                    restores
+                ])?;
                 Ok(number)
             };
             insert().map_err(Error::sql(doing))
         })?;
-        Ok(Generation { number, at_ms, who: who.to_owned(), reason: reason.to_owned(), routes })
+        let NewGeneration { at_ms, who, reason, restores, routes } = new;
+        Ok(Generation { number, at_ms, who, reason, restores, routes })
     }
 }
 
 fn all(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     connection
-        .prepare_cached("SELECT number, at_ms, who, reason, routes FROM generation ORDER BY number")?
+        .prepare_cached("SELECT number, at_ms, who, reason, routes, restores FROM generation ORDER BY number")?
         .query_map([], columns)?
         .collect()
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let routes = BTreeMap::new();
-    let generation =
-        Generation { number: count(row, 0)?, at_ms: row.get(1)?, who: row.get(2)?, reason: row.get(3)?, routes };
+    let restores = row.get::<_, Option<i64>>(5)?.and_then(|number| u64::try_from(number).ok());
+    let (at_ms, who, reason, routes) = (row.get(1)?, row.get(2)?, row.get(3)?, BTreeMap::new());
+    let generation = Generation { number: count(row, 0)?, at_ms, who, reason, restores, routes };
     Ok((generation, row.get(4)?))
 }
 

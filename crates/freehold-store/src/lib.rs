@@ -20,7 +20,7 @@ pub use calls::Imported;
 pub use cases::CaseKey;
 pub use error::{Error, ErrorKind};
 pub use gap::Gap;
-pub use generation::{Generation, Route};
+pub use generation::{Generation, NewGeneration, Route};
 pub use recorder::{Receipt, Recorder, RecorderConfig, RecorderStats};
 pub use steps::{StepSummary, Traffic};
 pub use store::{Limits, Store};

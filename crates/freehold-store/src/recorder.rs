@@ -44,7 +44,7 @@ pub struct RecorderStats {
     pub dropped: u64,
     /// Calls that wait for or are in a commit.
     pub queued: u64,
-    /// Why the last write failed; `None` once a write has succeeded again.
+    /// Why the last write failed; `None` once calls have been recorded again.
     pub last_error: Option<String>,
 }
 

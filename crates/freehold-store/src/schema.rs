@@ -10,6 +10,9 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::error::Error;
 
+#[cfg(test)]
+mod tests;
+
 /// The mark of our files in the database header: `Free` in ASCII.
 const APPLICATION_ID: i32 = 0x4672_6565;
 /// The page size of new files: bodies of a few kilobytes then need few overflow pages.

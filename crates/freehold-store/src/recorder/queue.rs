@@ -139,6 +139,7 @@ impl Shared {
         let mut pending = self.pending();
         let is_first = pending.is_empty();
         pending.count(&item.call, reason);
+        drop((pending, item));
         is_first
     }
 }

@@ -112,7 +112,8 @@ impl Writer {
 
     fn keep(&mut self, batch: Vec<Item>, added: &[Added]) {
         self.retry = RETRY_FIRST;
-        if self.shared.set_last_error(None).is_some() {
+        // A gap that could be stored does not tell that a call could be.
+        if !batch.is_empty() && self.shared.set_last_error(None).is_some() {
             tracing::info!("calls are recorded again");
         }
         for (item, added) in batch.into_iter().zip(added) {

@@ -84,7 +84,8 @@ CREATE TABLE generation (
     at_ms INTEGER NOT NULL,
     who TEXT NOT NULL,
     reason TEXT NOT NULL,
-    routes TEXT NOT NULL
+    routes TEXT NOT NULL,
+    restores INTEGER
 ) STRICT;
 CREATE TRIGGER generation_is_not_changed BEFORE UPDATE ON generation
 BEGIN SELECT RAISE(ABORT, 'a generation is immutable'); END;

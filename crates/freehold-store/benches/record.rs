@@ -1,0 +1,185 @@
+//! Measures recording and import on this machine's disk: `cargo bench -p freehold-store`.
+//!
+//! Name parts to run only those: `cargo bench -p freehold-store -- import`. Calls have 2 KB of bodies. The folder is made under `TMPDIR`; put that on the disk to be measured.
+
+#![expect(clippy::unwrap_used, reason = "a measurement stops where something is not as it expects")]
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use freehold_store::{Receipt, RecorderConfig, Replay, Store};
+use freehold_wire::{Api, Call, Timings, Usage};
+
+const REQUEST_BYTES: usize = 1536;
+const RESPONSE_BYTES: usize = 512;
+const IMPORT_CALLS: usize = 200_000;
+const IMPORT_BATCH: usize = 4_000;
+
+fn main() {
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
+    let home = tempfile::tempdir().unwrap();
+    if is_wanted("throughput") {
+        throughput(&home.path().join("throughput"));
+    }
+    if is_wanted("latency") {
+        for per_second in [20, 200, 1000] {
+            latency(&home.path().join(format!("latency-{per_second}")), per_second);
+        }
+    }
+    if is_wanted("import") {
+        import(&home.path().join("import"));
+    }
+    if is_wanted("replays") {
+        replays(&home.path().join("replays"));
+    }
+}
+
+fn call(n: usize) -> Call {
+    // Ids in no order, as imported ones often are: the multiplier of SplitMix64 spreads them.
+    let spread = (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let fill =
+        |bytes: usize| format!("{{\"n\":{spread},\"text\":\"{}\"}}", "lorem ipsum ".repeat(bytes / 12)).into_bytes();
+    Call {
+        id: format!("{spread:016x}-{n:08x}"),
+        at_ms: 1_700_000_000_000 + n as i64 * 7,
+        api: Api::OpenAiChat,
+        step: format!("step-{}", n % 7),
+        step_by: "head".to_owned(),
+        run: Some(format!("run-{:08}", n / 4)),
+        model: ["large", "medium", "small"][n % 3].to_owned(),
+        upstream: "vendor".to_owned(),
+        served_model: None,
+        request: fill(REQUEST_BYTES),
+        response: fill(RESPONSE_BYTES),
+        streamed: false,
+        status: 200,
+        failure: None,
+        usage: Some(Usage { input: 400, cache_read: 0, output: 90 }),
+        timings: Timings { first_byte_us: Some(200_000), total_us: 900_000 },
+        reference: None,
+        generation: 0,
+    }
+}
+
+/// One caller that keeps a thousand calls on their way.
+fn throughput(home: &Path) {
+    let calls: Vec<_> = (0..50_000).map(call).collect();
+    let total = calls.len();
+    let recorder = Store::open(home).unwrap().recorder(RecorderConfig::default()).unwrap();
+    let begun = Instant::now();
+    let mut waiting: VecDeque<Receipt> = VecDeque::new();
+    for call in calls {
+        if waiting.len() == 1_000 {
+            assert!(waiting.pop_front().unwrap().wait());
+        }
+        waiting.push_back(recorder.record(call));
+    }
+    assert!(waiting.into_iter().all(Receipt::wait));
+    let per_second = total as f64 / begun.elapsed().as_secs_f64();
+    println!("record, as fast as it goes: {per_second:.0} calls/s");
+    recorder.close();
+}
+
+/// A steady stream; the time from `record` to the receipt.
+fn latency(home: &Path, per_second: usize) {
+    let calls: Vec<_> = (0..per_second * 20).map(call).collect();
+    let recorder = Store::open(home).unwrap().recorder(RecorderConfig::default()).unwrap();
+    let (sender, receipts) = std::sync::mpsc::channel::<(Instant, Receipt)>();
+    let waiter = std::thread::spawn(move || {
+        let took = |(since, receipt): (Instant, Receipt)| {
+            assert!(receipt.wait());
+            since.elapsed()
+        };
+        receipts.into_iter().map(took).collect::<Vec<_>>()
+    });
+    let begun = Instant::now();
+    let mut record_longest = Duration::ZERO;
+    for (n, call) in calls.into_iter().enumerate() {
+        let due = begun + Duration::from_secs(1) * u32::try_from(n).unwrap() / u32::try_from(per_second).unwrap();
+        while let Some(wait) = due.checked_duration_since(Instant::now()) {
+            std::thread::park_timeout(wait);
+        }
+        let since = Instant::now();
+        let receipt = recorder.record(call);
+        record_longest = record_longest.max(since.elapsed());
+        sender.send((since, receipt)).unwrap();
+    }
+    drop(sender);
+    let mut took = waiter.join().unwrap();
+    took.sort_unstable();
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!(
+        "record at {per_second}/s, receipt after: p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, longest {:.2} ms; \
+         longest `record` {:.0} us",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(1.0),
+        record_longest.as_secs_f64() * 1e6
+    );
+    recorder.close();
+}
+
+fn import(home: &Path) {
+    let store = Store::open(home).unwrap();
+    let mut took = Duration::ZERO;
+    let mut bytes = 0;
+    for first in (0..IMPORT_CALLS).step_by(IMPORT_BATCH) {
+        let batch: Vec<_> = (first..first + IMPORT_BATCH).map(call).collect();
+        bytes += batch.iter().map(|call| call.request.len() + call.response.len()).sum::<usize>();
+        let begun = Instant::now();
+        assert_eq!(store.import(&batch).unwrap().added, IMPORT_BATCH as u64);
+        took += begun.elapsed();
+    }
+    let seconds = took.as_secs_f64();
+    println!(
+        "import of {IMPORT_CALLS} calls: {:.0} rows/s, {:.0} MB/s of bodies",
+        IMPORT_CALLS as f64 / seconds,
+        bytes as f64 / seconds / 1e6
+    );
+    let batch: Vec<_> = (0..IMPORT_BATCH).map(call).collect();
+    let begun = Instant::now();
+    assert_eq!(store.import(&batch).unwrap().present, IMPORT_BATCH as u64);
+    println!("import again, all present: {:.0} rows/s", IMPORT_BATCH as f64 / begun.elapsed().as_secs_f64());
+
+    let begun = Instant::now();
+    let steps = store.steps().unwrap();
+    println!("steps(), {} steps of {IMPORT_CALLS} calls: {:.2} ms", steps.len(), begun.elapsed().as_secs_f64() * 1e3);
+    let begun = Instant::now();
+    let cases = store.cases("step-0").unwrap();
+    println!("cases(), {} cases: {:.1} ms", cases.len(), begun.elapsed().as_secs_f64() * 1e3);
+    let begun = Instant::now();
+    cases.iter().step_by(97).for_each(|case| assert!(store.call(&case.id).unwrap().is_some()));
+    let reads = cases.len().div_ceil(97);
+    println!("call(): {:.0} us", begun.elapsed().as_secs_f64() * 1e6 / reads as f64);
+    let size = std::fs::metadata(store.path()).unwrap().len();
+    println!("file: {:.2} bytes for each byte of bodies", size as f64 / bytes as f64);
+}
+
+fn replays(home: &Path) {
+    let store = Store::open(home).unwrap();
+    let head = freehold_store::AssessmentHead {
+        id: "a".to_owned(),
+        at_ms: 1,
+        step: "s".to_owned(),
+        candidate: "c".to_owned(),
+        incumbent: "i".to_owned(),
+        plan: serde_json::json!({}),
+    };
+    store.begin_assessment(&head).unwrap();
+    let begun = Instant::now();
+    for n in 0..1_000 {
+        let replay = Replay {
+            case: n.to_string(),
+            arm: "candidate".to_owned(),
+            answer: Some(freehold_wire::Answer { text: "lorem ipsum ".repeat(40), ..Default::default() }),
+            failure: None,
+            total_us: 1,
+            first_byte_us: None,
+        };
+        store.add_replays("a", std::slice::from_ref(&replay)).unwrap();
+    }
+    println!("add_replay, each durable: {:.2} ms", begun.elapsed().as_secs_f64());
+}

@@ -1,0 +1,12 @@
+//! The store from outside: what goes in comes out, survives, and is counted where it does not.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it expects")]
+
+mod assessments;
+mod calls;
+mod durability;
+mod full_disk;
+mod generations;
+mod opening;
+mod recorder;
+mod sample;

@@ -1,0 +1,47 @@
+//! Calls and stores to test with.
+
+use freehold_store::{RecorderConfig, Store};
+use freehold_wire::{Api, Call, Failure, Timings, Usage};
+use tempfile::TempDir;
+
+/// A store in a folder that lives as long as the test.
+pub(crate) fn store() -> (TempDir, Store) {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    (home, store)
+}
+
+/// A successful call of the step `triage`.
+pub(crate) fn call(id: &str, at_ms: i64) -> Call {
+    Call {
+        id: id.to_owned(),
+        at_ms,
+        api: Api::OpenAiChat,
+        step: "triage".to_owned(),
+        step_by: "head".to_owned(),
+        run: None,
+        model: "large".to_owned(),
+        upstream: "vendor".to_owned(),
+        served_model: None,
+        request: format!("request of {id}").into_bytes(),
+        response: format!("response to {id}").into_bytes(),
+        streamed: false,
+        status: 200,
+        failure: None,
+        usage: Some(Usage { input: 100, cache_read: 10, output: 7 }),
+        timings: Timings { first_byte_us: Some(1_000), total_us: 2_000 },
+        reference: None,
+        generation: 0,
+    }
+}
+
+/// A call that the vendor refused.
+pub(crate) fn failed(id: &str, at_ms: i64) -> Call {
+    let failure = Some(Failure { kind: "upstream_status".to_owned(), message: "429".to_owned() });
+    Call { status: 429, failure, usage: None, ..call(id, at_ms) }
+}
+
+/// A queue that no test fills by accident.
+pub(crate) fn roomy() -> RecorderConfig {
+    RecorderConfig::default()
+}
