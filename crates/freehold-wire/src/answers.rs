@@ -1,5 +1,14 @@
 //! Reads whole response bodies of every dialect into [`Answer`].
 
+mod chat;
+mod messages;
+mod responses;
+
+pub(crate) use chat::{content_text, finish as chat_finish, reasoning as chat_reasoning, usage as chat_usage};
+pub(crate) use messages::{UsageParts, finish as messages_finish};
+pub(crate) use responses::read as read_response;
+
+use crate::json::{Json, word};
 use crate::{Answer, Api};
 
 /// A response body could not be read.
@@ -20,9 +29,29 @@ pub enum Error {
 
 /// Reads a whole (not streamed) response body.
 ///
+/// Of several choices the first counts. A refusal's text is the answer's text.
+///
 /// # Errors
 /// The body is not JSON, or not an answer of this API (an error body, for example).
 pub fn read(api: Api, body: &[u8]) -> Result<Answer, Error> {
-    let _ = body;
-    Err(Error::Form { api, found: String::new() })
+    let json = Json::parse(body).map_err(Error::Json)?;
+    let read = match api {
+        Api::OpenAiChat => chat::read(&json),
+        Api::OpenAiResponses => responses::read(&json),
+        Api::AnthropicMessages => messages::read(&json),
+    };
+    read.map_err(|found| Error::Form { api, found })
+}
+
+/// Says what a body is that is not an answer; `lacks` names what an answer would have.
+fn no_answer(json: &Json<'_>, lacks: &str) -> String {
+    match json.get("error") {
+        Some(error @ Json::Object(_)) => {
+            let kind = error.str_or_empty("type");
+            if kind.is_empty() { "an error".to_owned() } else { format!("an error of type {}", word(kind)) }
+        }
+        Some(_) => "an error".to_owned(),
+        None if matches!(json, Json::Object(_)) => format!("an object without {lacks}"),
+        None => json.kind().to_owned(),
+    }
 }

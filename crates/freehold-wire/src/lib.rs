@@ -7,6 +7,7 @@ mod answer;
 mod api;
 mod call;
 mod error_body;
+mod json;
 mod request;
 
 pub mod answers;

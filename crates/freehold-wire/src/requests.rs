@@ -1,6 +1,19 @@
 //! Reads request bodies of every dialect into [`Request`].
+//!
+//! Only the fields that somebody here acts on are read; all others may be anything. Errors name the field and the kind
+//! of value found there, never the value.
 
-use crate::{Api, Request};
+mod chat;
+mod content;
+mod messages;
+mod responses;
+mod rewrite;
+mod sampling;
+
+use crate::json::{Fault, Json, Within};
+use crate::{Api, Request, ResponseFormat, ToolChoice};
+
+pub use rewrite::{as_replay, with_model};
 
 /// A request body could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -13,18 +26,78 @@ pub enum Error {
     Field {
         /// The dialect.
         api: Api,
-        /// The path of the field.
+        /// The path of the field, such as `messages[2].role`; `(body)` for the whole body.
         field: String,
         /// What was found there.
         found: String,
     },
+    /// The body to rewrite names no model.
+    #[error("the request body has no field model to rewrite")]
+    NoModel,
 }
 
 /// Reads a request body.
 ///
+/// A member that is `null` counts as absent. Content that is neither text nor a tool's is kept as it is
+/// ([`Part::Other`](crate::Part::Other)); tools that the vendor itself runs (web search and the like) are left out.
+/// System and developer turns in mid-conversation join the system text too.
+///
 /// # Errors
 /// The body is not JSON, or a field that we act on has a form that the API does not have.
 pub fn read(api: Api, body: &[u8]) -> Result<Request, Error> {
-    let _ = (api, body);
-    Err(Error::Field { api, field: String::new(), found: String::new() })
+    let json = Json::parse(body).map_err(Error::Json)?;
+    let read = match api {
+        Api::OpenAiChat => chat::read(&json),
+        Api::OpenAiResponses => responses::read(&json),
+        Api::AnthropicMessages => messages::read(&json),
+    };
+    read.map_err(|fault| field_error(api, fault))
+}
+
+fn field_error(api: Api, fault: Fault) -> Error {
+    let field = if fault.path.is_empty() { "(body)".to_owned() } else { fault.path };
+    Error::Field { api, field, found: fault.found }
+}
+
+/// Reads what is spelt alike in all dialects.
+fn common(api: Api, json: &Json<'_>) -> Result<Request, Fault> {
+    json.object()?;
+    let model = match api {
+        // A Responses request may name a stored prompt instead, which knows its model.
+        Api::OpenAiResponses => json.optional_str("model")?.unwrap_or_default(),
+        Api::OpenAiChat | Api::AnthropicMessages => json.required_str("model")?,
+    };
+    Ok(Request {
+        api,
+        model: model.to_owned(),
+        system: String::new(),
+        messages: Vec::new(),
+        tools: Vec::new(),
+        tool_choice: ToolChoice::default(),
+        response_format: ResponseFormat::default(),
+        sampling: sampling::read(json)?,
+        stream: json.optional_bool("stream")?.unwrap_or_default(),
+        stream_usage: false,
+        metadata: metadata(json)?,
+    })
+}
+
+/// Reads the caller's marks; only texts, numbers and booleans can be marks.
+fn metadata(json: &Json<'_>) -> Result<Vec<(String, String)>, Fault> {
+    let Some(found) = json.get("metadata") else { return Ok(Vec::new()) };
+    let entries = found.object().within("metadata")?.iter();
+    Ok(entries
+        .filter_map(|(name, value)| match value {
+            Json::Text(text) => Some((name.clone().into_owned(), text.clone().into_owned())),
+            Json::Number(number) => Some((name.clone().into_owned(), number.to_string())),
+            Json::Bool(value) => Some((name.clone().into_owned(), value.to_string())),
+            Json::Null | Json::List(_) | Json::Object(_) => None,
+        })
+        .collect())
+}
+
+/// Joins the system texts; empty ones leave no trace.
+fn join_system(texts: &[String]) -> String {
+    let said: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+    said.join("\n\n")
 }

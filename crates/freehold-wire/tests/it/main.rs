@@ -1,0 +1,11 @@
+//! What the dialects' readers and writers promise.
+
+mod answers;
+mod arbitrary;
+mod golden;
+mod real_data;
+mod requests;
+mod rewrite;
+mod round_trip;
+mod sse;
+mod streams;

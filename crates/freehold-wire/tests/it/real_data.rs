@@ -1,0 +1,53 @@
+//! Recorded requests to real vendors, where the folder with them is at hand.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+
+use freehold_wire::{Api, requests};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    path: &'a str,
+    cassette: &'a str,
+    #[serde(borrow)]
+    request: &'a RawValue,
+}
+
+fn real_data() -> PathBuf {
+    std::env::var_os("FREEHOLD_REAL_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from)
+}
+
+#[test]
+fn recorded_requests_are_read_and_rewritten() {
+    let path = real_data().join("wire_cassettes/calls.jsonl");
+    let Ok(file) = std::fs::File::open(&path) else {
+        println!("skipped: {} is not there (set FREEHOLD_REAL_DATA)", path.display());
+        return;
+    };
+    let mut counts: BTreeMap<Api, usize> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for line in BufReader::new(file).lines() {
+        let line = line.unwrap();
+        let line: Line<'_> = serde_json::from_str(&line).unwrap();
+        let Some(api) = Api::ALL.into_iter().find(|api| api.path() == line.path) else { continue };
+        *counts.entry(api).or_default() += 1;
+        let body = line.request.get().as_bytes();
+        match requests::read(api, body) {
+            Ok(request) => {
+                let moved = requests::read(api, &requests::with_model(body, "other").unwrap()).unwrap();
+                assert_eq!(moved, freehold_wire::Request { model: "other".into(), ..request.clone() });
+                let replay = requests::read(api, &requests::as_replay(api, body, "other").unwrap()).unwrap();
+                let expected = freehold_wire::Request { stream: false, stream_usage: false, ..moved };
+                assert_eq!(replay, expected);
+            }
+            Err(error) => faults.push(format!("{}: {error}", line.cassette)),
+        }
+    }
+    println!("read {counts:?}, {} failed", faults.len());
+    assert!(counts.len() == 3 && counts.values().sum::<usize>() > 1_000, "{counts:?}");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
