@@ -1,6 +1,13 @@
 //! Which step and run a call belongs to: explicit marks first, then the exact hash of the request's head.
 
+mod head;
+mod marks;
+
+use std::fmt;
+
 use freehold_wire::Request;
+
+pub use marks::{RUN_CHARS_MAX, STEP_CHARS_MAX};
 
 /// Marks that a caller may set in headers; header names are lower case.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,6 +31,23 @@ pub enum StepBy {
     Head,
 }
 
+impl StepBy {
+    /// Returns the stable word that records keep: `header`, `field` or `head`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepBy::Header => "header",
+            StepBy::Field => "field",
+            StepBy::Head => "head",
+        }
+    }
+}
+
+impl fmt::Display for StepBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The step and run of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -36,7 +60,27 @@ pub struct Identity {
 }
 
 /// Finds the step and run of a request.
+///
+/// The step is the one that the header names, else the one that `metadata.step` names, else that of the head: API family,
+/// system text, tools and response schema, with neither the order of tools nor that of JSON members mattering. The
+/// requested model is never part of it, so that a step stays itself when it moves; nor are the turns.
+///
+/// Requests with neither system text nor tools nor schema have no head to tell them apart: all those of one API family
+/// are one step (`openai-chat-no-system-` and the digits), which may well be several call sites. Name such steps.
+///
+/// The run is the one that the header names, else `metadata.run`, `run_id` or `session_id`, else the trace of a valid
+/// `traceparent`.
+///
+/// Names are cleaned: a step's to [`STEP_CHARS_MAX`] letters, digits and `._/-`, a run's to [`RUN_CHARS_MAX`] printable
+/// characters; a name of which nothing is left is ignored.
 pub fn identify(request: &Request, marks: Marks<'_>) -> Identity {
-    let _ = request;
-    Identity { step: marks.step.unwrap_or_default().to_owned(), by: StepBy::Header, run: marks.run.map(str::to_owned) }
+    let by_header = || Some((marks.step.and_then(marks::step_name)?, StepBy::Header));
+    let by_field = || Some((marks::field(request, "step").and_then(marks::step_name)?, StepBy::Field));
+    let (step, by) = by_header().or_else(by_field).unwrap_or_else(|| (head::step_id(request), StepBy::Head));
+    let run = marks.run.and_then(marks::run_name).or_else(|| {
+        let mut fields = ["run", "run_id", "session_id"].into_iter();
+        fields.find_map(|name| marks::field(request, name).and_then(marks::run_name))
+    });
+    let run = run.or_else(|| marks.traceparent.and_then(marks::trace_id).map(str::to_owned));
+    Identity { step, by, run }
 }

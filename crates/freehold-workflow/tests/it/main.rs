@@ -1,0 +1,5 @@
+//! What the identification of steps and runs promises.
+
+mod marks;
+mod real_data;
+mod steps;
