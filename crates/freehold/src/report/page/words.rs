@@ -1,0 +1,110 @@
+//! The sentences of the page: what was found, in words a reader without statistics can repeat.
+
+use crate::{
+    assess::result::{AssessmentResult, Row},
+    report::{Verdict, by_step, figures, figures::counted},
+};
+
+/// Says in one or two sentences what all assessments together came to.
+pub(super) fn headline(results: &[AssessmentResult]) -> String {
+    match results {
+        [] => "Nothing has been assessed yet.".to_owned(),
+        [only] => sentence(&only.row),
+        _ => {
+            let groups = by_step(results);
+            let of = |verdict| results.iter().filter(move |result| Verdict::of(&result.row.verdict) == verdict);
+            let mut carried: Vec<&str> = Vec::new();
+            for result in of(Verdict::Adequate) {
+                if !carried.contains(&result.row.step.as_str()) {
+                    carried.push(&result.row.step);
+                }
+            }
+            let counts = format!(
+                "Of {} over {}, {} came out adequate, {} not adequate and {} undecided.",
+                counted(results.len() as u64, "assessment", "assessments"),
+                counted(groups.len() as u64, "step", "steps"),
+                of(Verdict::Adequate).count(),
+                of(Verdict::NotAdequate).count(),
+                of(Verdict::Undecided).count()
+            );
+            match carried.as_slice() {
+                [] => format!("{counts} No step has an adequate candidate so far."),
+                steps => format!("{counts} An adequate candidate was found for {}.", listed(steps)),
+            }
+        }
+    }
+}
+
+/// Says one result in plain words.
+pub(super) fn sentence(row: &Row) -> String {
+    let (step, candidate, margin) = (&row.step, &row.candidate, figures::setting(row.margin));
+    if row.n == 0 || !row.difference.is_finite() {
+        return format!("No case of {step} could be scored, so nothing can be said about {candidate}.");
+    }
+    let verdict = match Verdict::of(&row.verdict) {
+        Verdict::Adequate => format!("{candidate} is adequate for {step} at margin {margin}"),
+        Verdict::NotAdequate => format!("{candidate} is not adequate for {step} at margin {margin}"),
+        Verdict::Undecided => format!("Whether {candidate} is adequate for {step} at margin {margin} is undecided"),
+    };
+    let clusters = match row.clusters {
+        clusters if clusters > 0 && clusters < row.n => format!(" in {}", counted(clusters, "run", "runs")),
+        _ => String::new(),
+    };
+    let more = match (Verdict::of(&row.verdict), row.more_needed) {
+        (Verdict::Undecided, Some(more)) => format!(" About {} more would be needed.", counted(more, "case", "cases")),
+        _ => String::new(),
+    };
+    let interval = match row.lower.is_finite() && row.upper.is_finite() {
+        true => {
+            format!("{} interval {}", figures::interval_level(row.confidence), figures::interval(row.lower, row.upper))
+        }
+        false => "no interval".to_owned(),
+    };
+    format!(
+        "{verdict}: difference {} points, {interval}, n\u{a0}=\u{a0}{}{clusters}.{more} Reference: {}.",
+        figures::points(row.difference),
+        figures::count(row.n),
+        reference(&row.reference)
+    )
+}
+
+/// Says what the noise floor is, or that there is none, beside the scores of both arms.
+pub(super) fn noise_floor(result: &AssessmentResult) -> String {
+    let (incumbent, candidate) = (&result.row.incumbent, &result.row.candidate);
+    let [recorded, candidate_score] = [result.arms.recorded, result.arms.candidate].map(figures::score);
+    match (result.arms.rerun.map(figures::score), result.row.reference.as_str()) {
+        _ if result.row.n == 0 => String::new(),
+        (Some(rerun), "incumbent") => format!(
+            "Noise floor: asked again, {incumbent} scored {rerun} against its own recorded answers; \
+             {candidate} scored {candidate_score}."
+        ),
+        (Some(rerun), _) => format!(
+            "Noise floor: {incumbent} scored {recorded} as recorded and {rerun} when asked again; \
+             {candidate} scored {candidate_score}."
+        ),
+        (None, "incumbent") => format!(
+            "Noise floor: not measured, because {incumbent} was not asked again; {candidate} scored {candidate_score}."
+        ),
+        (None, _) => format!(
+            "Noise floor: not measured, because {incumbent} was not asked again; \
+             it scored {recorded} as recorded, {candidate} {candidate_score}."
+        ),
+    }
+}
+
+fn reference(kind: &str) -> &str {
+    match kind {
+        "incumbent" => "the incumbent’s answers",
+        "label" => "human labels",
+        "outcome" => "business outcomes",
+        other => other,
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,149 @@
+//! The report's page and tables: whole, escaped, self-contained, and honest about what is not known.
+
+mod samples;
+
+use freehold::report::{self, Align, ColorChoice, Report, Style};
+
+fn rows() -> Vec<freehold::assess::result::Row> {
+    samples::report().results.into_iter().map(|result| result.row).collect()
+}
+
+/// Checks that tags nest and close; returns how often each was opened.
+fn nesting(page: &str) -> std::collections::BTreeMap<String, usize> {
+    const VOID: [&str; 4] = ["meta", "!DOCTYPE", "br", "link"];
+    let mut open: Vec<&str> = Vec::new();
+    let mut opened = std::collections::BTreeMap::new();
+    for part in page.split('<').skip(1) {
+        let (tag, _) = part.split_once('>').expect("a tag ends");
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().expect("a split has a first part");
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "closing tag out of order near {}", &part[..part.len().min(60)]);
+        } else {
+            *opened.entry(name.to_owned()).or_default() += 1;
+            if !VOID.contains(&name) && !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new(), "every tag is closed");
+    opened
+}
+
+#[test]
+fn page_nests_and_shows_every_result() {
+    let report = samples::report();
+    let page = report::html(&report);
+    std::fs::write(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.html"), &page).unwrap();
+    let opened = nesting(&page);
+    assert_eq!(opened["article"], report.results.len());
+    for (index, result) in report.results.iter().enumerate() {
+        assert!(page.contains(&format!("<article id=\"r{}\"", index + 1)), "section of {}", result.id);
+        assert!(page.contains(&format!("href=\"#r{}\"", index + 1)), "table row of {}", result.id);
+        assert!(page.contains(&format!("<dd>{}</dd>", result.id)), "facts of {}", result.id);
+    }
+    for event in &report.dependence {
+        assert!(page.contains(&event.text.replace('&', "&amp;").replace('/', "&#x2f;")), "{}", event.text);
+    }
+    assert!(page.matches("<span class=\"badge\">").count() > report.results.len());
+}
+
+#[test]
+fn page_needs_nothing_from_outside_and_runs_nothing() {
+    let page = report::html(&samples::report());
+    for outside in ["http://", "https://", "src=", "@import", "url(", "<link", "<script", "<iframe", "<b>today"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)"), "hostile names are shown as text");
+    assert!(page.contains("&lt;&#x2f;pre&gt;&lt;script&gt;alert(2)"), "hostile answers are shown as text");
+}
+
+#[test]
+fn unknown_is_said_and_never_nan_or_zero_money() {
+    let page = report::html(&samples::report());
+    for wrong in ["NaN", "inf<", "inf ", "$0.00", "undefined"] {
+        let body = page.split_once("</style>").unwrap().1;
+        assert!(!body.contains(wrong), "{wrong}");
+    }
+    assert!(page.contains("<dt>Candidate per 1,000 calls</dt><dd>unknown</dd>"));
+    assert!(page.contains("No case of reply could be scored"));
+    assert!(page.contains("no interval"));
+}
+
+#[test]
+fn only_the_words_that_differ_are_marked() {
+    let page = report::html(&samples::report());
+    assert!(page.contains("<mark>normal</mark>"));
+    assert!(page.contains("<mark>Friday</mark>"));
+    assert!(!page.contains("<mark>billing</mark>"));
+}
+
+#[test]
+fn a_page_without_results_says_so() {
+    let report = Report { results: Vec::new(), dependence: Vec::new(), steps: Vec::new(), ..samples::report() };
+    let page = report::html(&Report { simulated_vendor: false, ..report });
+    nesting(&page);
+    assert!(page.contains("Nothing has been assessed yet."));
+    assert!(!page.contains("<svg") && !page.contains("class=\"badge\""));
+}
+
+#[test]
+fn a_single_result_is_its_own_headline() {
+    let mut report = samples::report();
+    report.results.drain(..2);
+    report.results.truncate(1);
+    let page = report::html(&report);
+    nesting(&page);
+    assert!(page.contains("<p class=\"lede\">desk-l is adequate for triage at margin 0.05: difference "));
+}
+
+#[test]
+fn terminal_table_reads_without_colour() {
+    let table = report::terminal(&rows(), Style { color: ColorChoice::Never, width: 120 });
+    insta::assert_snapshot!(table, @r"
+    STEP     CANDIDATE                 VERDICT                    DIFF        INTERVAL    N  worse                     0
+    triage   desk-s                    not adequate              −17.1  −21.5 to −12.6  240         ├───◆───┤      ┊   │
+             desk-m                    adequate                   −1.2    −4.8 to +2.3  160                        ├──●┼─┤
+             desk-l                    adequate                   +1.7    −1.6 to +4.9  240                        ┊ ├─┼●──┤
+    extract  desk-s                    not adequate              −34.6  −40.1 to −29.1  240  ◂┤                    ┊   │
+             desk-m                    undecided (1,310 more)     −2.1    −5.6 to +1.5  240                       ├┼─○─┼┤
+             desk-l                    adequate                   +0.8    −1.7 to +3.4  240                        ┊ ├─┼●─┤
+    decide   desk-s                    not adequate              −54.6  −60.6 to −48.6  240  ◂                     ┊   │
+             desk-m                    not adequate               −9.6   −13.4 to −5.8  240                ├───◆──┤┊   │
+             desk-l                    undecided                   0.0         unknown    1                        ┊   │
+    reply    desk-s                    not adequate              −56.9  −59.3 to −54.6  240  ◂                     ┊   │
+             desk-m                    not adequate              −43.0  −45.4 to −40.6  240  ◂                     ┊   │
+             <script>alert(1)</scrip…  undecided               unknown         unknown    0                        ┊   │
+
+    candidate minus incumbent in points; 90 % intervals; margin 0.05
+    ┊ minus the margin   │ no difference   ● adequate   ◆ not adequate   ○ undecided
+    ");
+}
+
+#[test]
+fn narrow_terminal_drops_the_plot_and_colour_is_only_added() {
+    let narrow = report::terminal(&rows()[..2], Style { color: ColorChoice::Never, width: 70 });
+    insta::assert_snapshot!(narrow, @r"
+    STEP    CANDIDATE  VERDICT        DIFF        INTERVAL    N
+    triage  desk-s     not adequate  −17.1  −21.5 to −12.6  240
+            desk-m     adequate       −1.2    −4.8 to +2.3  160
+
+    candidate minus incumbent in points; 90 % intervals; margin 0.05
+    ");
+    let coloured = report::terminal(&rows()[..2], Style { color: ColorChoice::Always, width: 70 });
+    let plain = coloured.replace("\u{1b}[31m", "").replace("\u{1b}[32m", "").replace("\u{1b}[0m", "");
+    assert_eq!(plain, narrow);
+    assert_ne!(coloured, narrow);
+    assert_eq!(report::terminal(&[], Style { color: ColorChoice::Always, width: 80 }), "no assessments yet\n");
+}
+
+#[test]
+fn tables_align_wide_letters_and_clean_control_characters() {
+    let cell = ToOwned::to_owned;
+    let rows = [["東京".to_owned(), cell("12")].to_vec(), ["a\u{1b}[2Jb".to_owned(), cell("3,456")].to_vec()];
+    let table = report::table(&[("step", Align::Left), ("calls", Align::Right)], &rows);
+    insta::assert_snapshot!(table, @r"
+    step    calls
+    東京       12
+    a [2Jb  3,456
+    ");
+}
