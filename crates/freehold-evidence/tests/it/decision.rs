@@ -63,6 +63,13 @@ fn cases_needed_follow_the_sample_size_formula() {
     assert_eq!(decided(&counted([133, 0, 0, 0]), 0.02).verdict, Verdict::Adequate);
 }
 
+/// A few lucky cases do not shorten the plan below what the margin asks of any comparison.
+#[test]
+fn plan_never_falls_below_the_floor() {
+    let decision = decided(&counted([6, 1, 0, 3]), 0.05);
+    assert_eq!((decision.verdict, decision.more_needed), (Verdict::Undecided, Some(52 - 10)), "{decision:?}");
+}
+
 #[test]
 fn difference_at_the_margin_has_no_number_of_cases() {
     let decision = decided(&counted([80, 5, 10, 5]), 0.05);
