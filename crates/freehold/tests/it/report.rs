@@ -86,6 +86,37 @@ fn a_page_without_results_says_so() {
     assert!(!page.contains("<svg") && !page.contains("class=\"badge\""));
 }
 
+/// A row that says nothing finite still makes a page and a line.
+#[test]
+fn a_row_without_one_finite_number_is_drawn_as_unknown() {
+    let mut report = samples::report();
+    report.results.truncate(1);
+    let row = &mut report.results[0].row;
+    (row.difference, row.lower, row.upper) = (f64::NAN, f64::NEG_INFINITY, f64::INFINITY);
+    (row.margin, row.confidence) = (f64::NAN, f64::NAN);
+    report.results[0].cases.iter_mut().for_each(|case| case.candidate = f64::NAN);
+    report.results[0].arms.rerun = Some(f64::NAN);
+    let page = report::html(&report);
+    nesting(&page);
+    let line = report::terminal(&[report.results[0].row.clone()], Style { color: ColorChoice::Never, width: 120 });
+    for text in [page.split_once("</style>").expect("the page has a style").1, &line] {
+        assert!(!text.contains("NaN") && !text.contains("inf\"") && !text.contains("inf "), "{text}");
+        assert!(text.contains("unknown"));
+    }
+}
+
+#[test]
+fn labels_and_outcomes_are_named_as_the_reference() {
+    let mut report = samples::report();
+    report.results[0].row.reference = "label".to_owned();
+    report.results[1].row.reference = "outcome".to_owned();
+    report.results[1].arms.rerun = None;
+    let page = report::html(&report);
+    assert!(page.contains("Reference: human labels. Noise floor: sim&#x2f;frontier scored 1.000 as recorded and"));
+    assert!(page.contains("Reference: business outcomes. Noise floor: not measured"));
+    assert!(page.contains("<th scope=\"col\" class=\"\">reference</th>"), "a column that differs is in the table");
+}
+
 #[test]
 fn a_single_result_is_its_own_headline() {
     let mut report = samples::report();

@@ -81,8 +81,10 @@ fn draw_row(svg: &mut Svg, row: &Row, (axis, layout): (Scale, Layout), top: f64)
         svg.text(&format!("label end {class}"), (room.width, top + 17.0), &verdict_words(row));
         top + 30.0
     };
-    let margin = axis.at(-row.margin);
-    svg.line("margin", (margin, middle - 10.0), (margin, middle + 10.0));
+    if row.margin.is_finite() {
+        let margin = axis.at(-row.margin);
+        svg.line("margin", (margin, middle - 10.0), (margin, middle + 10.0));
+    }
     if [row.lower, row.upper, row.difference].iter().all(|value| value.is_finite()) {
         let (lower, upper) = (axis.at(row.lower), axis.at(row.upper));
         let whisker = format!("whisker {class}");
@@ -95,7 +97,7 @@ fn draw_row(svg: &mut Svg, row: &Row, (axis, layout): (Scale, Layout), top: f64)
     }
 }
 
-/// Draws the verdict's mark: a filled disc, a cross in a square, or a hollow disc.
+/// Draws the verdict's mark: a filled disc, a filled diamond or a hollow disc.
 pub(super) fn mark(svg: &mut Svg, verdict: Verdict, (x, y): (f64, f64)) {
     let class = format!("mark {}", verdict.class());
     match verdict {
