@@ -1,1 +1,31 @@
-//! Placeholder header, replaced by the first commit of this crate.
+//! The hot path: a call comes in, its step is found, somebody answers it, and it is recorded.
+//!
+//! Reading order: `server` → `calls` → `admit` → `identify` → `route` → `dispatch` → `upstream` or `local` → `reply` → `tee` → `record`.
+//! Recording, identification and statistics never slow, alter or fail a call; bytes between two sides of one dialect pass unaltered.
+
+mod admit;
+mod calls;
+mod config;
+mod dispatch;
+mod encoding;
+mod error;
+mod gateway;
+mod headers;
+mod identify;
+mod local;
+mod record;
+mod reply;
+mod route;
+mod routes;
+mod secret;
+mod server;
+mod status;
+mod tee;
+mod upstream;
+
+pub use config::{ENGINE, Error as ConfigError, GatewayConfig, OnRecordFailure, Upstream};
+pub use error::Error;
+pub use gateway::Gateway;
+pub use routes::RoutesHandle;
+pub use secret::Secret;
+pub use server::{Drained, Serving};

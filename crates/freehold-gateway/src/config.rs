@@ -1,0 +1,279 @@
+//! What the gateway is told at start: where to listen, which upstreams there are, and every limit by name.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use http::Uri;
+
+use freehold_wire::Api;
+
+use crate::Secret;
+
+/// The name that a route gives our own engine; no upstream may carry it.
+pub const ENGINE: &str = "engine";
+
+/// Everything the gateway is told at start.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// The address to listen on; loopback only, as there are no keys yet to admit strangers by.
+    pub listen: SocketAddr,
+    /// The servers that calls may go to, in order of preference.
+    pub upstreams: Vec<Upstream>,
+    /// The largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// The largest head of a request, in bytes; at least 8,192.
+    pub header_bytes_max: usize,
+    /// The most connections of callers at once; further ones wait in the listen queue.
+    pub connections_max: usize,
+    /// The most calls at once; further ones are told to come back (429).
+    pub calls_max: usize,
+    /// How long a caller may take to send the head of a request, idle keep-alive included.
+    pub header_timeout: Duration,
+    /// How long a caller may take to send the body of a request.
+    pub body_timeout: Duration,
+    /// How long connecting to an upstream may take, TLS included.
+    pub connect_timeout: Duration,
+    /// How long an upstream or a local model may take until its answer begins.
+    pub first_byte_timeout: Duration,
+    /// How long an answer may stand still.
+    pub idle_timeout: Duration,
+    /// How long an unused connection to an upstream is kept.
+    pub pool_idle_timeout: Duration,
+    /// The most unused connections that are kept for each upstream.
+    pub pool_idle_max: usize,
+    /// The longest that a whole answer is held back so that it can be sent in one piece after its record; a slower one is passed on as it comes.
+    pub hold_max: Duration,
+    /// The most bytes of one answer that are copied for the record.
+    pub record_bytes_max: usize,
+    /// The longest that the end of an answer waits for its record to be durable; zero waits not at all.
+    pub record_wait: Duration,
+    /// What happens to an answer whose record was not durable in time.
+    pub on_record_failure: OnRecordFailure,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        GatewayConfig {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            upstreams: Vec::new(),
+            body_bytes_max: 64 << 20,
+            header_bytes_max: 64 << 10,
+            connections_max: 4096,
+            calls_max: 1024,
+            header_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: Duration::from_secs(600),
+            idle_timeout: Duration::from_secs(300),
+            pool_idle_timeout: Duration::from_secs(60),
+            pool_idle_max: 256,
+            hold_max: Duration::from_secs(2),
+            record_bytes_max: 16 << 20,
+            record_wait: Duration::from_millis(250),
+            on_record_failure: OnRecordFailure::Serve,
+        }
+    }
+}
+
+/// What happens to an answer whose record was not durable within `record_wait`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnRecordFailure {
+    /// It is served; what could not be recorded is counted as a gap.
+    #[default]
+    Serve,
+    /// It is refused: a whole answer becomes a 503, a stream is broken before its last piece.
+    /// The record may still become durable afterwards, so a refused call may be found in the store.
+    Refuse,
+}
+
+/// A server that calls may go to: a vendor, or any server that speaks one of the dialects.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Its name in routes, headers and records.
+    pub name: String,
+    /// Its address, such as `https://api.openai.com`; a path below it is kept, and a closing `/v1` is understood.
+    pub base_url: Uri,
+    /// The dialects it speaks.
+    pub apis: Vec<Api>,
+    /// Its key. `None`: the caller's credentials pass through; `Some`: this replaces them.
+    pub key: Option<Secret>,
+    /// The models it serves; empty for any.
+    pub models: Vec<String>,
+    /// Whether it only plays a vendor, as in the demonstration.
+    pub simulated: bool,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Listening beyond this machine would serve anyone, with our keys.
+    #[error(
+        "listening on {0} would let anyone in reach use the configured keys: only a loopback address is allowed until callers have keys"
+    )]
+    NotLoopback(SocketAddr),
+    /// An upstream cannot be used.
+    #[error("upstream {name:?}: {found}")]
+    Upstream {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        found: String,
+    },
+    /// A limit that lets nothing through, or contradicts another.
+    #[error("setting {name}: {found}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong.
+        found: &'static str,
+    },
+}
+
+impl GatewayConfig {
+    /// Checks everything that can be checked without touching the network.
+    ///
+    /// # Errors
+    /// The address is not loopback, an upstream is unusable or named twice, or a limit lets nothing through.
+    pub fn check(&self) -> Result<(), Error> {
+        if !self.listen.ip().is_loopback() {
+            return Err(Error::NotLoopback(self.listen));
+        }
+        for (at, upstream) in self.upstreams.iter().enumerate() {
+            let found = upstream.fault().or_else(|| {
+                let is_twice = self.upstreams[..at].iter().any(|other| other.name == upstream.name);
+                is_twice.then(|| "the name is used twice".to_owned())
+            });
+            if let Some(found) = found {
+                return Err(Error::Upstream { name: upstream.name.clone(), found });
+            }
+        }
+        self.check_limits()
+    }
+
+    fn check_limits(&self) -> Result<(), Error> {
+        let limits = [
+            ("body_bytes_max", self.body_bytes_max > 0),
+            ("connections_max", self.connections_max > 0),
+            ("calls_max", self.calls_max > 0),
+            ("header_timeout", !self.header_timeout.is_zero()),
+            ("body_timeout", !self.body_timeout.is_zero()),
+            ("connect_timeout", !self.connect_timeout.is_zero()),
+            ("first_byte_timeout", !self.first_byte_timeout.is_zero()),
+            ("idle_timeout", !self.idle_timeout.is_zero()),
+        ];
+        if let Some((name, _)) = limits.into_iter().find(|(_, is_fine)| !is_fine) {
+            return Err(Error::Setting { name, found: "zero lets nothing through" });
+        }
+        if self.header_bytes_max < 8192 {
+            return Err(Error::Setting { name: "header_bytes_max", found: "at least 8192 are needed" });
+        }
+        if self.on_record_failure == OnRecordFailure::Refuse && self.record_wait.is_zero() {
+            return Err(Error::Setting {
+                name: "record_wait",
+                found: "refusing what is not recorded needs a wait above zero",
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Upstream {
+    /// Returns the address of one of its APIs, with the caller's query.
+    pub(crate) fn uri(&self, api: Api, query: Option<&str>) -> Result<Uri, http::Error> {
+        let prefix = self.base_url.path().trim_end_matches('/');
+        let prefix = prefix.strip_suffix("/v1").unwrap_or(prefix);
+        let path = match query {
+            Some(query) => format!("{prefix}{}?{query}", api.path()),
+            None => format!("{prefix}{}", api.path()),
+        };
+        let scheme = self.base_url.scheme_str().unwrap_or("http");
+        let authority = self.base_url.authority().map_or("", http::uri::Authority::as_str);
+        Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
+    }
+
+    /// Returns whether it speaks an API.
+    pub(crate) fn speaks(&self, api: Api) -> bool {
+        self.apis.contains(&api)
+    }
+
+    fn fault(&self) -> Option<String> {
+        let authority = self.base_url.authority().map_or("", http::uri::Authority::as_str);
+        if self.name.is_empty() || self.name == ENGINE || self.name.contains('/') {
+            return Some(format!("a name must not be empty, contain a slash or be {ENGINE:?}"));
+        }
+        if !matches!(self.base_url.scheme_str(), Some("http" | "https")) || authority.is_empty() {
+            return Some("base_url must begin with http:// or https:// and name a host".to_owned());
+        }
+        if authority.contains('@') {
+            return Some("base_url must not contain credentials: use key".to_owned());
+        }
+        if self.base_url.query().is_some() {
+            return Some("base_url must not contain a query".to_owned());
+        }
+        if self.apis.is_empty() {
+            return Some("apis is empty: name at least one dialect it speaks".to_owned());
+        }
+        let is_header =
+            |key: &Secret| !key.expose().is_empty() && key.expose().bytes().all(|b| (0x21..0x7f).contains(&b));
+        if self.key.as_ref().is_some_and(|key| !is_header(key)) {
+            return Some("key must not be empty, nor contain spaces or control characters".to_owned());
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(base_url: &str) -> Upstream {
+        Upstream {
+            name: "vendor".into(),
+            base_url: base_url.parse().unwrap(),
+            apis: vec![Api::OpenAiChat],
+            key: None,
+            models: Vec::new(),
+            simulated: false,
+        }
+    }
+
+    #[test]
+    fn base_url_is_joined_with_the_path_of_the_api() {
+        let table = [
+            ("https://api.openai.com", None, "https://api.openai.com/v1/chat/completions"),
+            ("https://api.openai.com/", Some("a=1&b"), "https://api.openai.com/v1/chat/completions?a=1&b"),
+            ("http://127.0.0.1:8000/v1", None, "http://127.0.0.1:8000/v1/chat/completions"),
+            ("https://host/openai/v1/", Some(""), "https://host/openai/v1/chat/completions?"),
+        ];
+        for (base, query, expected) in table {
+            assert_eq!(upstream(base).uri(Api::OpenAiChat, query).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn unusable_configurations_are_refused_with_the_place() {
+        let with = |change: fn(&mut GatewayConfig)| {
+            let mut config =
+                GatewayConfig { upstreams: vec![upstream("http://localhost:1")], ..GatewayConfig::default() };
+            change(&mut config);
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(with(|_| ()), Ok(()));
+        type Change = fn(&mut GatewayConfig);
+        let cases: [(Change, &str); 9] = [
+            (|c| c.listen = "0.0.0.0:80".parse().unwrap(), "0.0.0.0:80"),
+            (|c| c.upstreams.push(c.upstreams[0].clone()), "used twice"),
+            (|c| c.upstreams[0].name = "engine".into(), "must not be empty"),
+            (|c| c.upstreams[0].base_url = "/v1".parse().unwrap(), "base_url"),
+            (|c| c.upstreams[0].base_url = "http://a:b@host".parse().unwrap(), "use key"),
+            (|c| c.upstreams[0].apis.clear(), "apis is empty"),
+            (|c| c.upstreams[0].key = Some(Secret::new("sk with space")), "key must not"),
+            (|c| c.calls_max = 0, "calls_max"),
+            (|c| (c.on_record_failure, c.record_wait) = (OnRecordFailure::Refuse, Duration::ZERO), "record_wait"),
+        ];
+        for (change, part) in cases {
+            let message = with(change).unwrap_err();
+            assert!(message.contains(part) && !message.contains("sk with space"), "{message}");
+        }
+    }
+}

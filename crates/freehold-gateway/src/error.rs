@@ -1,0 +1,185 @@
+//! Everything that can go wrong, and the only place where it becomes an HTTP status.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use freehold_wire::{Api, ErrorKind, Failure, requests};
+
+use crate::{config, route};
+
+/// The gateway could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error("the gateway's configuration cannot be used")]
+    Config(#[from] config::Error),
+    /// The address could not be listened on.
+    #[error("could not listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system's root certificates could not be read, and an upstream needs them.
+    #[error("could not read the system's root certificates, needed by upstream {upstream:?}")]
+    Roots {
+        /// The first upstream that is reached by https.
+        upstream: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Why one call failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("the gateway already serves its limit of {limit} calls at once")]
+    TooManyCalls { limit: usize },
+    #[error("pages of {origin:?} may not call this gateway: only pages of this machine may")]
+    ForeignOrigin { origin: String },
+    #[error("the request body is larger than the limit of {limit} bytes")]
+    BodyTooLarge { limit: usize },
+    #[error("the request body did not arrive within {} ms", after.as_millis())]
+    BodyTimeout { after: Duration },
+    #[error("the request body broke off")]
+    BodyBroken,
+    #[error("{0}")]
+    Request(requests::Error),
+    #[error("the request body is compressed in a way that cannot be read here ({coding})")]
+    Coding { coding: String },
+    #[error("{0}")]
+    Route(#[from] route::Error),
+    #[error("could not connect to upstream {upstream:?}: {found}")]
+    Connect { upstream: String, found: String },
+    #[error("could not connect to upstream {upstream:?} within {} ms", after.as_millis())]
+    ConnectTimeout { upstream: String, after: Duration },
+    #[error("upstream {upstream:?} did not begin to answer within {} ms", after.as_millis())]
+    FirstByte { upstream: String, after: Duration },
+    #[error("upstream {upstream:?} stood still for {} ms in the middle of its answer", after.as_millis())]
+    Idle { upstream: String, after: Duration },
+    #[error("upstream {upstream:?} broke off its answer: {found}")]
+    Cut { upstream: String, found: String },
+    #[error("{source}")]
+    Engine {
+        model: String,
+        #[source]
+        source: freehold_engine::Error,
+    },
+    #[error("the call could not be recorded within {} ms, and the gateway is set to refuse such calls", after.as_millis())]
+    NotRecorded { after: Duration },
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+impl CallError {
+    /// Returns the status that tells a caller of this error.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            CallError::TooManyCalls { .. } => StatusCode::TOO_MANY_REQUESTS,
+            CallError::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
+            CallError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            CallError::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
+            CallError::BodyBroken | CallError::Request(_) => StatusCode::BAD_REQUEST,
+            CallError::Coding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            CallError::Route(route::Error::NoUpstream { .. }) => StatusCode::NOT_FOUND,
+            CallError::Route(route::Error::ApiNotSpoken { .. }) => StatusCode::NOT_IMPLEMENTED,
+            CallError::Route(route::Error::UnknownUpstream { .. }) | CallError::Internal(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            CallError::Connect { .. } | CallError::Cut { .. } => StatusCode::BAD_GATEWAY,
+            CallError::ConnectTimeout { .. } | CallError::FirstByte { .. } | CallError::Idle { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            CallError::Engine { source, .. } => engine_status(source),
+            CallError::NotRecorded { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Returns the kind that the caller's dialect has a word for.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self.status() {
+            StatusCode::TOO_MANY_REQUESTS => ErrorKind::Busy,
+            StatusCode::NOT_FOUND => ErrorKind::NotFound,
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Upstream,
+            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Internal,
+            _ => ErrorKind::InvalidRequest,
+        }
+    }
+
+    /// Returns after how many seconds the caller may try again, where that helps.
+    pub(crate) fn retry_after_s(&self) -> Option<u32> {
+        (self.kind() == ErrorKind::Busy).then_some(1)
+    }
+
+    /// Returns what the record says of it.
+    pub(crate) fn failure(&self) -> Failure {
+        let kind = match self {
+            CallError::Connect { .. } => "connect",
+            CallError::ConnectTimeout { .. }
+            | CallError::FirstByte { .. }
+            | CallError::Idle { .. }
+            | CallError::BodyTimeout { .. } => "timeout",
+            CallError::Cut { .. } => "cut",
+            CallError::BodyBroken => "client_left",
+            CallError::Engine { source, .. } if engine_status(source).is_server_error() => "engine",
+            CallError::Internal(_) => "engine",
+            _ => "refused",
+        };
+        failure(kind, &self.to_string())
+    }
+}
+
+/// Returns what the record says of an upstream's status that is not a success.
+pub(crate) fn upstream_status(upstream: &str, status: StatusCode) -> Failure {
+    failure("upstream_status", &format!("upstream {upstream:?} answered {}", status.as_u16()))
+}
+
+/// Returns what the record says of a caller that went away.
+pub(crate) fn client_left() -> Failure {
+    failure("client_left", "the caller closed the connection before the answer ended")
+}
+
+/// Returns what the record says of a call that the gateway's own stop cut off.
+pub(crate) fn stopped() -> Failure {
+    failure("cut", "the gateway was stopped before the answer ended")
+}
+
+/// Returns what the record says of a stream that ended properly for HTTP, but not for its API.
+pub(crate) fn ended_early() -> Failure {
+    failure("cut", "the stream lacks its closing event")
+}
+
+/// Returns what the record says of a stream in which the upstream itself told of an error.
+pub(crate) fn error_event() -> Failure {
+    failure("cut", "the stream ended with an error event")
+}
+
+/// Returns what the record says of an answer that passed through, but that nobody here can read.
+pub(crate) fn unreadable(api: Api) -> Failure {
+    failure("unreadable", &format!("the answer has not the form of {api}"))
+}
+
+/// Returns what the record says of an answer that it could not keep whole.
+pub(crate) fn over_limit(total: u64, kept: usize) -> Failure {
+    failure("over_limit", &format!("the record keeps the first {kept} of {total} bytes of the answer"))
+}
+
+fn engine_status(error: &freehold_engine::Error) -> StatusCode {
+    use freehold_engine::{Error, ErrorKind};
+    match (error, error.kind()) {
+        (Error::UnknownModel { .. }, _) => StatusCode::NOT_FOUND,
+        (_, ErrorKind::User) => StatusCode::BAD_REQUEST,
+        (_, ErrorKind::Busy) => StatusCode::TOO_MANY_REQUESTS,
+        (_, ErrorKind::Engine) => StatusCode::BAD_GATEWAY,
+        (_, ErrorKind::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn failure(kind: &str, message: &str) -> Failure {
+    Failure { kind: kind.to_owned(), message: message.to_owned() }
+}

@@ -1,0 +1,96 @@
+//! Reads the copy of a request: its model, whether it wants a stream, its step and run.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+
+use freehold_wire::{Api, Request, requests};
+use freehold_workflow::{Marks, StepBy, identify};
+
+use crate::error::CallError;
+use crate::headers;
+
+/// Bodies from this size on are read on a thread of their own: it takes longer than the async threads may be kept.
+const OFF_THREAD_BYTES_MIN: usize = 256 << 10;
+
+/// The step of calls whose request has a form that nobody here can read.
+pub(crate) const UNREAD: &str = "unread";
+
+/// What is read from a copy of a request.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The model asked for; empty where none was named.
+    pub model: String,
+    /// Whether a stream was asked for.
+    pub is_stream: bool,
+    /// The step it belongs to.
+    pub step: String,
+    /// How the step was found: `header`, `field` or `head`.
+    pub step_by: &'static str,
+    /// The run it belongs to, where known.
+    pub run: Option<String>,
+    /// The neutral view, or why there is none. A vendor may know more than we do, so such a request still passes through.
+    pub request: Result<Request, requests::Error>,
+}
+
+/// Reads a request body, off the async threads where it is large.
+pub(crate) async fn read(
+    api: Api,
+    headers: &HeaderMap,
+    body: &Bytes,
+    tracker: &TaskTracker,
+) -> Result<View, CallError> {
+    if body.len() < OFF_THREAD_BYTES_MIN {
+        return view(api, headers, body);
+    }
+    let (headers, body) = (headers.clone(), body.clone());
+    let reading = tracker.spawn_blocking(move || view(api, &headers, &body));
+    reading.await.unwrap_or(Err(CallError::Internal("reading the request failed")))
+}
+
+fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
+    let marks = Marks {
+        step: headers::text(headers, &headers::STEP),
+        run: headers::text(headers, &headers::RUN),
+        traceparent: headers::text(headers, &headers::TRACEPARENT),
+    };
+    match requests::read(api, body) {
+        Ok(request) => {
+            let identity = identify(&request, marks);
+            let step_by = match identity.by {
+                StepBy::Header => "header",
+                StepBy::Field => "field",
+                StepBy::Head => "head",
+            };
+            Ok(View {
+                model: request.model.clone(),
+                is_stream: request.stream,
+                step: identity.step,
+                step_by,
+                run: identity.run,
+                request: Ok(request),
+            })
+        }
+        Err(error @ requests::Error::Json(_)) => Err(CallError::Request(error)),
+        Err(error) => {
+            let outline: Outline = serde_json::from_slice(body).unwrap_or_default();
+            Ok(View {
+                model: outline.model.and_then(|model| model.as_str().map(str::to_owned)).unwrap_or_default(),
+                is_stream: outline.stream == Some(Value::Bool(true)),
+                step: marks.step.unwrap_or(UNREAD).to_owned(),
+                step_by: if marks.step.is_some() { "header" } else { "head" },
+                run: marks.run.map(str::to_owned),
+                request: Err(error),
+            })
+        }
+    }
+}
+
+/// The little that routing needs of a request that cannot be read in full.
+#[derive(Debug, Default, Deserialize)]
+struct Outline {
+    model: Option<Value>,
+    stream: Option<Value>,
+}

@@ -1,0 +1,300 @@
+//! The record of one call while it is open: filled as the call goes on, closed exactly once, also when the caller leaves.
+//!
+//! Nothing here waits for the store, except where an answer's end is told to wait for its record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use freehold_store::{Receipt, Recorder};
+use freehold_wire::{Api, Call, Failure, Timings, Usage, answers, stream};
+
+use crate::{encoding, error};
+
+/// Copies from this size on, and compressed ones, are read off the async threads.
+const OFF_THREAD_BYTES_MIN: usize = 256 << 10;
+
+/// What every open record shares.
+pub(crate) struct Keeper {
+    pub recorder: Recorder,
+    pub tracker: TaskTracker,
+    pub record_bytes_max: usize,
+    /// Whether calls that end now end because the gateway stops.
+    pub is_stopping: AtomicBool,
+}
+
+/// When a call began, and its id; made at the edge so that nothing below asks a clock for them.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    pub id: String,
+    pub at_ms: i64,
+    pub begun: Instant,
+}
+
+/// The record of a call that has not ended. Dropping it closes it as a call whose caller has left.
+pub(crate) struct OpenRecord {
+    draft: Option<Box<Draft>>,
+    keeper: Arc<Keeper>,
+}
+
+/// How a call ended, as far as those who served it know.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    /// What went wrong, when something did.
+    pub failure: Option<Failure>,
+    /// Tokens, where they are known without reading the answer.
+    pub usage: Option<Usage>,
+}
+
+/// The shape of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One body.
+    Whole,
+    /// Server-sent events.
+    Streamed,
+}
+
+/// A record on its way to the store.
+#[derive(Debug)]
+pub(crate) enum Closing {
+    Recorded(Receipt),
+    Reading(JoinHandle<bool>),
+}
+
+#[derive(Debug)]
+struct Draft {
+    call: Call,
+    request: Bytes,
+    begun: Instant,
+    answer: Vec<u8>,
+    answer_bytes: u64,
+    codings: Vec<String>,
+    reader: Option<stream::Reader>,
+    /// Whether the answer is an upstream's, so that usage and completeness must be read from it.
+    is_foreign: bool,
+}
+
+/// Returns a call of which nothing is known but when it began.
+pub(crate) fn blank(api: Api, stamp: Stamp) -> Call {
+    Call {
+        id: stamp.id,
+        at_ms: stamp.at_ms,
+        api,
+        step: crate::identify::UNREAD.to_owned(),
+        step_by: "head".to_owned(),
+        run: None,
+        model: String::new(),
+        upstream: "none".to_owned(),
+        served_model: None,
+        request: Vec::new(),
+        response: Vec::new(),
+        streamed: false,
+        status: 0,
+        failure: None,
+        usage: None,
+        timings: Timings::default(),
+        reference: None,
+        generation: 0,
+    }
+}
+
+impl OpenRecord {
+    /// Opens the record of a call that has just begun.
+    pub(crate) fn open(keeper: &Arc<Keeper>, api: Api, stamp: Stamp) -> Self {
+        let draft = Draft {
+            begun: stamp.begun,
+            call: blank(api, stamp),
+            request: Bytes::new(),
+            answer: Vec::new(),
+            answer_bytes: 0,
+            codings: Vec::new(),
+            reader: None,
+            is_foreign: false,
+        };
+        OpenRecord { draft: Some(Box::new(draft)), keeper: Arc::clone(keeper) }
+    }
+
+    /// Returns the call as far as it is known.
+    pub(crate) fn call(&self) -> &Call {
+        &self.draft.as_ref().expect("a record is read only while it is open").call
+    }
+
+    /// Returns the call, to be filled in.
+    pub(crate) fn call_mut(&mut self) -> &mut Call {
+        &mut self.draft_mut().call
+    }
+
+    /// Keeps the request body.
+    pub(crate) fn keep_request(&mut self, body: Bytes) {
+        self.draft_mut().request = body;
+    }
+
+    /// Notes that an upstream has begun to answer; its content will be read for usage and completeness.
+    pub(crate) fn upstream_answers(&mut self, status: StatusCode, shape: Shape, codings: Vec<String>) {
+        let draft = self.draft_mut();
+        draft.call.status = status.as_u16();
+        draft.call.streamed = shape == Shape::Streamed;
+        draft.is_foreign = status.is_success();
+        draft.call.failure = (!draft.is_foreign).then(|| error::upstream_status(&draft.call.upstream, status));
+        draft.reader = (draft.call.streamed && draft.is_foreign && codings.is_empty())
+            .then(|| stream::Reader::new(draft.call.api));
+        draft.codings = codings;
+    }
+
+    /// Notes that we answer ourselves.
+    pub(crate) fn we_answer(&mut self, status: StatusCode, shape: Shape) {
+        let draft = self.draft_mut();
+        draft.call.status = status.as_u16();
+        draft.call.streamed = shape == Shape::Streamed;
+        draft.is_foreign = false;
+        draft.reader = None;
+        draft.codings = Vec::new();
+    }
+
+    /// Forgets what was copied of an answer that the caller will not see.
+    pub(crate) fn forget_answer(&mut self) {
+        let draft = self.draft_mut();
+        draft.answer = Vec::new();
+        draft.answer_bytes = 0;
+    }
+
+    /// Copies a piece of the answer's body, as far as the limit allows.
+    pub(crate) fn copy(&mut self, piece: &[u8]) {
+        if piece.is_empty() {
+            return;
+        }
+        let bytes_max = self.keeper.record_bytes_max;
+        let draft = self.draft_mut();
+        if draft.call.timings.first_byte_us.is_none() {
+            draft.call.timings.first_byte_us = Some(micros(draft.begun.elapsed()));
+        }
+        let kept = &piece[..piece.len().min(bytes_max - draft.answer.len())];
+        draft.answer.extend_from_slice(kept);
+        draft.answer_bytes += piece.len() as u64;
+        if let Some(reader) = &mut draft.reader {
+            reader.push(kept);
+        }
+    }
+
+    /// Closes the record and hands it to the store, without waiting for it.
+    pub(crate) fn close(mut self, ending: Ending) -> Closing {
+        let mut draft = self.draft.take().expect("a record is closed once");
+        draft.call.timings.total_us = micros(draft.begun.elapsed());
+        settle(&self.keeper, draft, ending)
+    }
+
+    fn draft_mut(&mut self) -> &mut Draft {
+        self.draft.as_mut().expect("a record is filled only while it is open")
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        let Some(mut draft) = self.draft.take() else { return };
+        draft.call.timings.total_us = micros(draft.begun.elapsed());
+        let is_stopping = self.keeper.is_stopping.load(Ordering::Relaxed);
+        let failure = if is_stopping { error::stopped() } else { error::client_left() };
+        drop(settle(&self.keeper, draft, Ending { failure: Some(failure), usage: None }));
+    }
+}
+
+impl Closing {
+    /// Waits until the record is durable, at most `wait`; false where it is not.
+    pub(crate) async fn durable_within(self, wait: Duration) -> bool {
+        let committed = async {
+            match self {
+                Closing::Recorded(receipt) => receipt.committed().await,
+                Closing::Reading(task) => task.await.unwrap_or(false),
+            }
+        };
+        !wait.is_zero() && tokio::time::timeout(wait, committed).await.unwrap_or(false)
+    }
+}
+
+fn settle(keeper: &Arc<Keeper>, draft: Box<Draft>, ending: Ending) -> Closing {
+    let is_long = draft.is_foreign && (!draft.codings.is_empty() || draft.answer.len() >= OFF_THREAD_BYTES_MIN);
+    let is_on_runtime = tokio::runtime::Handle::try_current().is_ok();
+    if !is_long || !is_on_runtime {
+        let call = finish(draft, ending, keeper.record_bytes_max);
+        return Closing::Recorded(keeper.recorder.record(call));
+    }
+    let recorder = keeper.recorder.clone();
+    let bytes_max = keeper.record_bytes_max;
+    let reading = keeper.tracker.spawn_blocking(move || recorder.record(finish(draft, ending, bytes_max)));
+    Closing::Reading(keeper.tracker.spawn(async move {
+        match reading.await {
+            Ok(receipt) => receipt.committed().await,
+            Err(_) => false,
+        }
+    }))
+}
+
+/// What is read from the copy of an upstream's answer.
+#[derive(Debug, Default)]
+struct Reading {
+    usage: Option<Usage>,
+    model: String,
+    failure: Option<Failure>,
+    is_complete: bool,
+}
+
+fn finish(draft: Box<Draft>, ending: Ending, bytes_max: usize) -> Call {
+    let Draft { mut call, request, mut answer, answer_bytes, codings, reader, is_foreign, .. } = *draft;
+    call.request = Vec::from(request);
+    let mut is_kept_whole = answer.len() as u64 == answer_bytes;
+    if !codings.is_empty() {
+        // A copy that cannot be decoded is kept as it came.
+        if let Some(decoded) = encoding::decode(&codings, &answer, bytes_max) {
+            is_kept_whole &= decoded.is_whole || ending.failure.is_some();
+            answer = decoded.bytes;
+        }
+    }
+    let reading = match is_foreign && is_kept_whole {
+        true => read(&call, &answer, reader),
+        false => Reading::default(),
+    };
+    let limit = || (!is_kept_whole).then(|| error::over_limit(answer_bytes, answer.len()));
+    // A caller may leave as soon as the closing event is there; such a call is whole.
+    let failure = ending.failure.filter(|failure| !(reading.is_complete && failure.kind == "client_left"));
+    call.failure = failure.or(call.failure).or_else(limit).or(reading.failure);
+    call.usage = ending.usage.or(reading.usage);
+    if call.served_model.is_none() && !reading.model.is_empty() && reading.model != call.model {
+        call.served_model = Some(reading.model);
+    }
+    call.response = answer;
+    call
+}
+
+fn read(call: &Call, answer: &[u8], reader: Option<stream::Reader>) -> Reading {
+    let api = call.api;
+    if !call.streamed {
+        return match answers::read(api, answer) {
+            Ok(answer) => Reading { usage: answer.usage, model: answer.model, ..Reading::default() },
+            Err(_) => Reading { failure: Some(error::unreadable(api)), ..Reading::default() },
+        };
+    }
+    let reader = reader.unwrap_or_else(|| {
+        let mut reader = stream::Reader::new(api);
+        reader.push(answer);
+        reader
+    });
+    let outcome = reader.finish();
+    let is_complete = outcome.error.is_none() && (outcome.is_complete || outcome.answer.finish.is_some());
+    Reading {
+        usage: outcome.answer.usage,
+        model: outcome.answer.model,
+        failure: (!is_complete)
+            .then(|| if outcome.error.is_some() { error::error_event() } else { error::ended_early() }),
+        is_complete: is_complete && outcome.is_complete,
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

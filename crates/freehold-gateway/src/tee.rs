@@ -1,0 +1,255 @@
+//! Passes an answer on piece by piece while its copy is kept for the record.
+//!
+//! Every piece passes at once; only the last one, and the end, wait for the record to be durable.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+
+use freehold_wire::Api;
+
+use crate::config::OnRecordFailure;
+use crate::error::CallError;
+use crate::record::{Closing, Ending, OpenRecord};
+
+/// Where the pieces of an answer come from.
+pub(crate) enum Source {
+    /// An upstream, whose bytes pass unaltered.
+    Upstream(Incoming),
+    /// Our own engine, spelt in the caller's dialect.
+    Engine(Pin<Box<dyn Stream<Item = Piece> + Send>>),
+}
+
+/// A piece of an answer of our own engine.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub bytes: Bytes,
+    /// How the call ended, with the last piece.
+    pub ending: Option<Ending>,
+}
+
+/// What a tee needs to know beside its source.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// Who is blamed for a pause or a cut.
+    pub upstream: String,
+    pub api: Api,
+    pub idle_timeout: Duration,
+    pub record_wait: Duration,
+    pub on_record_failure: OnRecordFailure,
+}
+
+/// The body of an answer that is passed on as it comes.
+pub(crate) struct Tee {
+    source: Source,
+    record: Option<OpenRecord>,
+    terms: Terms,
+    state: State,
+    /// Frames that may leave before anything else.
+    ready: VecDeque<Frame<Bytes>>,
+    may_hold: bool,
+    pause: Pin<Box<Sleep>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+enum State {
+    /// Pieces pass as they come.
+    Passing,
+    /// The last piece seems to be here; it waits for the end, but not for long.
+    Holding(Pin<Box<Sleep>>),
+    /// The answer is here as a whole; its end waits for the record.
+    Committing(Pin<Box<dyn Future<Output = bool> + Send>>),
+    /// What is left may leave.
+    Draining,
+    /// What came may leave, then the connection breaks.
+    Breaking(Option<CallError>),
+}
+
+enum Step {
+    Piece { frame: Frame<Bytes>, ending: Option<Ending> },
+    End,
+    Broken(CallError),
+}
+
+impl Tee {
+    /// Begins to pass an answer on; `ready` are pieces that have already been copied for the record.
+    pub(crate) fn new(
+        source: Source,
+        ready: VecDeque<Frame<Bytes>>,
+        record: OpenRecord,
+        terms: Terms,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let pause = Box::pin(tokio::time::sleep(terms.idle_timeout));
+        let may_hold = !terms.record_wait.is_zero();
+        Tee { source, record: Some(record), terms, state: State::Passing, ready, may_hold, pause, _permit: permit }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let polled = match &mut self.source {
+            Source::Upstream(body) => Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
+                None => Step::End,
+                Some(Ok(frame)) => Step::Piece { frame, ending: body.is_end_stream().then(Ending::default) },
+                Some(Err(error)) => {
+                    Step::Broken(CallError::Cut { upstream: self.terms.upstream.clone(), found: error.to_string() })
+                }
+            }),
+            Source::Engine(pieces) => pieces.as_mut().poll_next(cx).map(|piece| match piece {
+                None => Step::End,
+                Some(piece) => Step::Piece { frame: Frame::data(piece.bytes), ending: piece.ending },
+            }),
+        };
+        match polled {
+            Poll::Ready(step) => {
+                if let Step::Piece { frame, .. } = &step {
+                    self.pause.as_mut().reset(Instant::now() + self.terms.idle_timeout);
+                    if let (Some(record), Some(piece)) = (&mut self.record, frame.data_ref()) {
+                        record.copy(piece);
+                    }
+                }
+                Poll::Ready(step)
+            }
+            Poll::Pending => {
+                ready!(self.pause.as_mut().poll(cx));
+                let after = self.terms.idle_timeout;
+                Poll::Ready(Step::Broken(CallError::Idle { upstream: self.terms.upstream.clone(), after }))
+            }
+        }
+    }
+
+    /// Takes a step while pieces pass; returns a frame that may leave at once.
+    fn pass(&mut self, step: Step) -> Option<Frame<Bytes>> {
+        match step {
+            Step::Piece { frame, ending: Some(ending) } => {
+                self.ready.push_back(frame);
+                self.commit(ending);
+                None
+            }
+            Step::Piece { frame, ending: None } => {
+                let seems_last = self.may_hold && frame.data_ref().is_some_and(|piece| closes(self.terms.api, piece));
+                if matches!(self.state, State::Passing) && !seems_last {
+                    return Some(frame);
+                }
+                self.ready.push_back(frame);
+                if matches!(self.state, State::Passing) {
+                    self.may_hold = false;
+                    self.state = State::Holding(Box::pin(tokio::time::sleep(self.terms.record_wait)));
+                }
+                None
+            }
+            Step::End => {
+                self.commit(Ending::default());
+                None
+            }
+            Step::Broken(error) => {
+                drop(self.close(Ending { failure: Some(error.failure()), usage: None }));
+                self.state = State::Breaking(Some(error));
+                None
+            }
+        }
+    }
+
+    fn close(&mut self, ending: Ending) -> Option<Closing> {
+        self.record.take().map(|record| record.close(ending))
+    }
+
+    fn commit(&mut self, ending: Ending) {
+        let wait = self.terms.record_wait;
+        self.state = match self.close(ending) {
+            Some(closing) if !wait.is_zero() => State::Committing(Box::pin(closing.durable_within(wait))),
+            _ => State::Draining,
+        };
+    }
+
+    /// Takes the last pieces back, because their record is not durable.
+    fn refuse(&mut self) {
+        self.ready.clear();
+        self.state = State::Breaking(Some(CallError::NotRecorded { after: self.terms.record_wait }));
+    }
+}
+
+impl Body for Tee {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let tee = self.get_mut();
+        loop {
+            match &mut tee.state {
+                State::Passing => {
+                    if let Some(frame) = tee.ready.pop_front() {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                    let step = ready!(tee.poll_source(cx));
+                    if let Some(frame) = tee.pass(step) {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+                State::Holding(sleep) => {
+                    if sleep.as_mut().poll(cx).is_ready() {
+                        tee.state = State::Passing;
+                        continue;
+                    }
+                    let step = ready!(tee.poll_source(cx));
+                    tee.pass(step);
+                }
+                State::Committing(durable) => {
+                    let is_durable = ready!(durable.as_mut().poll(cx));
+                    match tee.terms.on_record_failure {
+                        OnRecordFailure::Refuse if !is_durable => tee.refuse(),
+                        OnRecordFailure::Refuse | OnRecordFailure::Serve => tee.state = State::Draining,
+                    }
+                }
+                State::Draining => return Poll::Ready(tee.ready.pop_front().map(Ok)),
+                State::Breaking(error) => {
+                    if let Some(frame) = tee.ready.pop_front() {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                    return Poll::Ready(error.take().map(|error| Err(error.into())));
+                }
+            }
+        }
+    }
+}
+
+/// Returns whether a piece seems to carry the event that closes a stream. A wrong guess delays one piece by `record_wait`.
+fn closes(api: Api, piece: &[u8]) -> bool {
+    match api {
+        Api::OpenAiChat => piece.trim_ascii_end().ends_with(b"[DONE]"),
+        Api::OpenAiResponses => contains(piece, b"event: response.completed"),
+        Api::AnthropicMessages => contains(piece, b"event: message_stop"),
+    }
+}
+
+fn contains(piece: &[u8], mark: &[u8]) -> bool {
+    piece.windows(mark.len()).any(|window| window == mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_events_are_known() {
+        let table: [(Api, &[u8], bool); 6] = [
+            (Api::OpenAiChat, b"data: {\"a\":1}\n\ndata: [DONE]\n\n", true),
+            (Api::OpenAiChat, b"data: {\"text\":\"[DONE] or not\"}\n\n", false),
+            (Api::AnthropicMessages, b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", true),
+            (Api::AnthropicMessages, b"event: message_delta\ndata: {}\n\n", false),
+            (Api::OpenAiResponses, b"event: response.completed\ndata: {", true),
+            (Api::OpenAiResponses, b"", false),
+        ];
+        for (api, piece, expected) in table {
+            assert_eq!(closes(api, piece), expected, "{api} {}", String::from_utf8_lossy(piece));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The gateway from the outside: raw sockets on both sides, so that every byte, cut and pause is the test's own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod caller;
+mod engine;
+mod failures;
+mod house;
+mod mock;
+mod passing;
+mod recording;
+mod routing;
+mod stopping;
+mod streaming;
