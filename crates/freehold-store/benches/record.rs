@@ -84,7 +84,7 @@ fn throughput(home: &Path) {
 
 /// A steady stream; the time from `record` to the receipt.
 fn latency(home: &Path, per_second: usize) {
-    let calls: Vec<_> = (0..per_second * 20).map(call).collect();
+    let calls: Vec<_> = (0..per_second * 10).map(call).collect();
     let recorder = Store::open(home).unwrap().recorder(RecorderConfig::default()).unwrap();
     let (sender, receipts) = std::sync::mpsc::channel::<(Instant, Receipt)>();
     let waiter = std::thread::spawn(move || {

@@ -15,6 +15,14 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The file that keeps others away while the store is opened could not be locked.
+    #[error("could not lock {}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The database file could not be opened.
     #[error("could not open the store {}", path.display())]
     Open {
@@ -106,9 +114,11 @@ impl Error {
     /// Returns whose move it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Home { .. } | Error::Foreign { .. } | Error::Newer { .. } | Error::UnknownAssessment(_) => {
-                ErrorKind::User
-            }
+            Error::Home { .. }
+            | Error::Lock { .. }
+            | Error::Foreign { .. }
+            | Error::Newer { .. }
+            | Error::UnknownAssessment(_) => ErrorKind::User,
             Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } => ErrorKind::Internal,
             Error::Open { source, .. } => match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
@@ -123,7 +133,9 @@ impl Error {
     /// Returns the next step, where there is one to name.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Error::Home { .. } | Error::Open { .. } => "name a folder that can be written with --home or FREEHOLD_HOME",
+            Error::Home { .. } | Error::Lock { .. } | Error::Open { .. } => {
+                "name a folder that can be written with --home or FREEHOLD_HOME"
+            }
             Error::Foreign { .. } => "move the file away, or name another folder with --home or FREEHOLD_HOME",
             Error::Newer { .. } => {
                 "use the newer program again, or restore the freehold.db.backup-v* file that the upgrade left beside it"

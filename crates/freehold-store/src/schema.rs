@@ -2,6 +2,7 @@
 //!
 //! Nothing is written to a file before it is known to be ours and not newer than this program.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The write-ahead log is cut back to this size when it starts over.
 const LOG_KEPT_BYTES: i64 = 64 << 20;
 const BACKUP_PAGES_STEP: i32 = 1024;
+/// One statement, so that it sees one moment of a file that another process may be creating.
+const SELECT_VERSION: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) \
+    FROM pragma_application_id, pragma_user_version";
 
 /// A change of the schema from one version to the next.
 pub(crate) struct Migration {
@@ -48,6 +52,7 @@ pub(crate) enum Purpose {
 /// Opens the store's file, creates or migrates it, and returns the main connection.
 pub(crate) fn open(path: &Path, migrations: &[Migration]) -> Result<Connection, Error> {
     let supported = migrations.last().map_or(0, |last| last.to);
+    let _opening = lock(path)?;
     let mut connection = Connection::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
     let fail = |source| open_error(path, source);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
@@ -69,6 +74,15 @@ pub(crate) fn open(path: &Path, migrations: &[Migration]) -> Result<Connection, 
     Ok(connection)
 }
 
+/// Lets one process at a time create or migrate the file: SQLite does not wait for another where the journal's kind
+/// is changed, and two would make two copies. The lock ends with the returned file.
+fn lock(path: &Path) -> Result<File, Error> {
+    let path = path.with_extension("lock");
+    let opened = File::options().create(true).append(true).open(&path);
+    let locked = opened.and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|source| Error::Lock { path, source })
+}
+
 /// Opens another connection to a file that `open` has seen.
 pub(crate) fn connect(path: &Path, purpose: Purpose) -> Result<Connection, Error> {
     let fail = |source| open_error(path, source);
@@ -81,9 +95,8 @@ pub(crate) fn connect(path: &Path, purpose: Purpose) -> Result<Connection, Error
 /// Reads the version of the file, 0 for an empty one.
 fn version(connection: &Connection, path: &Path) -> Result<u32, Error> {
     let fail = |source| open_error(path, source);
-    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(fail)?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fail)?;
+    let (application, version, tables): (i32, i64, i64) =
+        connection.query_row(SELECT_VERSION, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(fail)?;
     if application == 0 && version == 0 && tables == 0 {
         return Ok(0);
     }
@@ -127,7 +140,7 @@ fn back_up(from: &Connection, path: &Path) -> Result<(), Error> {
     backup.run_to_completion(BACKUP_PAGES_STEP, Duration::ZERO, None).map_err(fail)
 }
 
-/// Runs the missing migrations in one transaction; another process may have done it meanwhile.
+/// Runs the missing migrations in one transaction.
 fn migrate(connection: &mut Connection, path: &Path, migrations: &[Migration]) -> Result<(), Error> {
     let supported = migrations.last().map_or(0, |last| last.to);
     let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);

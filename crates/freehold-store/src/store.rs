@@ -52,7 +52,7 @@ impl Store {
     /// # Errors
     /// Fails like `open`.
     pub fn open_with(home: &Path, limits: Limits) -> Result<Self, Error> {
-        std::fs::create_dir_all(home).map_err(|source| Error::Home { path: home.to_owned(), source })?;
+        make_home(home).map_err(|source| Error::Home { path: home.to_owned(), source })?;
         let path = home.join(FILE);
         let main = schema::open(&path, schema::MIGRATIONS)?;
         bound(&main, limits)?;
@@ -130,6 +130,15 @@ impl Store {
         transaction.commit().map_err(Error::sql(doing))?;
         Ok(written)
     }
+}
+
+/// Makes the home folder where it is missing, for its owner alone: it will hold prompts.
+fn make_home(home: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(home)
 }
 
 /// Takes a connection even after a panic elsewhere: an unfinished transaction was rolled back as it unwound.

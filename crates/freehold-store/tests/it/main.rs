@@ -5,6 +5,8 @@
 mod assessments;
 mod calls;
 mod durability;
+#[cfg(unix)]
+mod failed_writes;
 mod full_disk;
 mod generations;
 mod opening;

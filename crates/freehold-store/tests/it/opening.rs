@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
 
 use freehold_store::{Error, ErrorKind, Store};
 use rusqlite::Connection;
@@ -88,4 +89,43 @@ fn home_that_is_a_file_is_refused() {
     let error = Store::open(&home).err().unwrap();
     assert!(matches!(error, Error::Home { .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("--home"));
+}
+
+#[test]
+fn folder_in_the_place_of_the_file_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("freehold.db")).unwrap();
+    let error = Store::open(home.path()).err().unwrap();
+    assert!(matches!(error, Error::Open { .. }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::User);
+    assert!(error.to_string().contains("freehold.db"), "{error}");
+}
+
+#[test]
+fn first_openings_at_once_agree() {
+    for _ in 0..5 {
+        let home = tempfile::tempdir().unwrap();
+        let barrier = Barrier::new(6);
+        std::thread::scope(|scope| {
+            for n in 0..6 {
+                let (home, barrier) = (home.path(), &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    Store::open(home).unwrap().import(&[call(&n.to_string(), n)]).unwrap();
+                });
+            }
+        });
+        assert_eq!(Store::open(home.path()).unwrap().cases("triage").unwrap().len(), 6);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn folder_that_is_made_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    Store::open(&home).unwrap();
+    assert_eq!(fs::metadata(&home).unwrap().permissions().mode() & 0o777, 0o700);
 }
