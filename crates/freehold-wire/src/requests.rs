@@ -64,8 +64,9 @@ fn common(api: Api, json: &Json<'_>) -> Result<Request, Fault> {
     json.object()?;
     let model = match api {
         // A Responses request may name a stored prompt instead, which knows its model.
-        Api::OpenAiResponses => json.optional_str("model")?.unwrap_or_default(),
-        Api::OpenAiChat | Api::AnthropicMessages => json.required_str("model")?,
+        // Some hosts name the model in the path instead.
+        Api::OpenAiChat | Api::OpenAiResponses => json.optional_str("model")?.unwrap_or_default(),
+        Api::AnthropicMessages => json.required_str("model")?,
     };
     Ok(Request {
         api,

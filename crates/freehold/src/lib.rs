@@ -1,1 +1,18 @@
-//! Everything the binary is made of.
+//! Everything the `freehold` binary is made of; the library exists so that tests and recipes can reach it.
+
+pub mod assess;
+pub mod cli;
+pub mod client;
+pub mod config;
+#[cfg(feature = "llama")]
+pub mod demo;
+pub mod exit;
+pub mod facts;
+pub mod home;
+pub mod import;
+pub mod moves;
+pub mod names;
+pub mod report;
+pub mod sample;
+pub mod service;
+pub mod stdout;

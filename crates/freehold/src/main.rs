@@ -1,2 +1,7 @@
-//! The product binary.
-fn main() {}
+//! The `freehold` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    freehold::cli::main()
+}

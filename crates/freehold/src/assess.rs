@@ -1,0 +1,110 @@
+//! Replays a step's cases on a candidate and decides, with statistics, whether it is adequate.
+//!
+//! Tools are never executed: a replay is the recorded request, sent again, and its answer is only compared.
+
+mod ask;
+mod cases;
+mod money;
+mod plan;
+mod replay;
+pub mod result;
+mod score;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use freehold_store::Store;
+
+pub use plan::{Plan, Question, Rerun};
+pub use replay::Progress;
+pub use result::AssessmentResult;
+
+use crate::config::Settings;
+use crate::facts::Facts;
+use crate::names::Target;
+use crate::service;
+
+/// What an assessment works with.
+pub struct Assessor<'a> {
+    /// Where the calls are, and where the assessment is kept.
+    pub store: &'a Store,
+    /// The upstreams and models.
+    pub settings: &'a Settings,
+    /// Prices.
+    pub facts: &'a Facts,
+    /// This binary, of which the engine's workers are copies.
+    pub program: PathBuf,
+}
+
+impl Assessor<'_> {
+    /// Assesses one candidate for one step; goes on where an equal assessment broke off.
+    ///
+    /// # Errors
+    /// The step has no cases, the candidate cannot be reached at all, or the store cannot be used.
+    pub async fn assess(&self, question: &Question, progress: &Progress) -> anyhow::Result<AssessmentResult> {
+        let target = Target::parse(&question.candidate, self.settings)?;
+        let chosen = cases::choose(self.store, question, &target)?;
+        let engine = service::engine(self.settings, self.program.clone());
+        let done = self.replay_and_judge(question, &target, chosen, &engine, progress).await;
+        engine.shutdown().await;
+        done
+    }
+
+    async fn replay_and_judge(
+        &self,
+        question: &Question,
+        target: &Target,
+        chosen: cases::Chosen,
+        engine: &freehold_engine::Engine,
+        progress: &Progress,
+    ) -> anyhow::Result<AssessmentResult> {
+        let lock = target.own_model(self.settings).map(plan::lock_of).transpose()?;
+        let arms = ask::Arms::prepare(self, question, target, &chosen, engine).await?;
+        let plan = Plan::of(question, &chosen, &arms, lock)?;
+        let head = plan.begin(self.store, question, &chosen)?;
+        let begun = Instant::now();
+        let replays = replay::run(self.store, &head.id, &chosen, &arms, progress).await?;
+        let wall = begun.elapsed();
+        let judged = score::judge(question, &plan, &chosen, &replays)?;
+        let result =
+            result_of(self, &head, &plan, judged, Took { wall, replays: &replays, chosen: &chosen, arms: &arms });
+        self.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
+        Ok(result)
+    }
+}
+
+struct Took<'a> {
+    wall: std::time::Duration,
+    replays: &'a replay::Replays,
+    chosen: &'a cases::Chosen,
+    arms: &'a ask::Arms,
+}
+
+fn result_of(
+    assessor: &Assessor<'_>,
+    head: &freehold_store::AssessmentHead,
+    plan: &Plan,
+    judged: score::Judged,
+    took: Took<'_>,
+) -> AssessmentResult {
+    let mut notes = judged.notes;
+    notes.splice(0..0, took.chosen.notes.iter().chain(&took.arms.notes).cloned());
+    AssessmentResult {
+        row: judged.row,
+        id: head.id.clone(),
+        at_ms: jiff::Timestamp::now().as_millisecond(),
+        arms: judged.arms,
+        failures: judged.failures,
+        notes,
+        cases: judged.cases,
+        disagreements: judged.disagreements,
+        cost: money::cost(assessor, took.chosen, took.arms, took.replays),
+        lock: plan.lock.clone(),
+        is_simulated_incumbent: took.arms.incumbent_is_simulated,
+        replay: result::ReplayFigures {
+            wall_ms: u64::try_from(took.wall.as_millis()).unwrap_or(u64::MAX),
+            generations: took.replays.asked,
+            resumed: took.replays.resumed,
+        },
+    }
+}

@@ -1,0 +1,192 @@
+//! Who is asked in a replay: a model of our engine, or an upstream over HTTP.
+
+use std::time::{Duration, Instant};
+
+use freehold_engine::{Engine, Event};
+use freehold_wire::{Answer, Api};
+
+use super::Assessor;
+use super::cases::{Case, Chosen};
+use super::plan::{Question, Rerun};
+use crate::client::Client;
+use crate::config::Upstream;
+use crate::exit::Fault;
+use crate::names::Target;
+use crate::service;
+
+/// The version that Anthropic's API wants to be told.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// One who can be asked.
+#[derive(Clone)]
+pub(super) enum Asked {
+    /// A model of our own engine.
+    Engine { engine: Engine, model: String, concurrency: usize },
+    /// An upstream.
+    Upstream { client: Client, upstream: Upstream, model: String, concurrency: usize },
+}
+
+/// Who is asked in an assessment.
+pub(super) struct Arms {
+    pub(super) candidate: Asked,
+    /// The incumbent, where it can be asked again.
+    pub(super) rerun: Option<Asked>,
+    pub(super) incumbent_is_simulated: bool,
+    pub(super) notes: Vec<String>,
+}
+
+/// What came of asking once.
+#[derive(Debug, Clone)]
+pub(super) struct Asking {
+    pub(super) answer: Result<Answer, String>,
+    pub(super) total: Duration,
+    pub(super) first_byte: Option<Duration>,
+}
+
+impl Arms {
+    /// Loads the candidate and finds out whether the incumbent can be asked again.
+    pub(super) async fn prepare(
+        assessor: &Assessor<'_>,
+        question: &Question,
+        target: &Target,
+        chosen: &Chosen,
+        engine: &Engine,
+    ) -> anyhow::Result<Self> {
+        let timeout = Duration::from_secs(assessor.settings.server.first_byte_timeout_s);
+        let client =
+            Client::new(timeout).map_err(|error| Fault::internal("cannot build the HTTP client").because(error))?;
+        let candidate = match target.own_model(assessor.settings) {
+            Some(model) => {
+                service::load(engine, model).await?;
+                Asked::Engine { engine: engine.clone(), model: model.name.clone(), concurrency: model.slots as usize }
+            }
+            None => {
+                let upstream = target.upstream(assessor.settings).expect("a parsed target is a model or an upstream");
+                speaks_all(upstream, chosen)?;
+                let concurrency = question.concurrency;
+                Asked::Upstream {
+                    client: client.clone(),
+                    upstream: upstream.clone(),
+                    model: target.model.clone(),
+                    concurrency,
+                }
+            }
+        };
+        let mut notes = Vec::new();
+        let known = chosen.incumbent.upstream(assessor.settings);
+        let rerun = match (question.rerun, known) {
+            (Rerun::WherePossible, Some(upstream)) => {
+                let model = chosen.incumbent.model.clone();
+                let asked =
+                    Asked::Upstream { client, upstream: upstream.clone(), model, concurrency: question.concurrency };
+                reachable(asked, &chosen.cases[0], &mut notes).await
+            }
+            (Rerun::WherePossible, None) => {
+                notes.push(format!(
+                    "the incumbent {} is not configured here, so it could not be asked again",
+                    chosen.incumbent
+                ));
+                None
+            }
+            (Rerun::Never, _) => None,
+        };
+        Ok(Arms { candidate, rerun, incumbent_is_simulated: known.is_some_and(|upstream| upstream.simulated), notes })
+    }
+}
+
+fn speaks_all(upstream: &Upstream, chosen: &Chosen) -> Result<(), Fault> {
+    let foreign = chosen.cases.iter().map(|case| case.call.api).find(|api| !upstream.apis.contains(api));
+    match foreign {
+        None => Ok(()),
+        Some(api) => Err(Fault::input(format!(
+            "the upstream {} does not speak {api}, in which the calls were made",
+            upstream.name
+        ))
+        .hint("add the dialect to its `apis` if it does, or take a candidate that speaks it")),
+    }
+}
+
+async fn reachable(asked: Asked, case: &Case, notes: &mut Vec<String>) -> Option<Asked> {
+    match asked.ask(case).await.answer {
+        Ok(_) => Some(asked),
+        Err(failure) => {
+            notes.push(format!("the incumbent could not be asked again, so its own noise is not known: {failure}"));
+            None
+        }
+    }
+}
+
+impl Asked {
+    /// Returns how many may be asked at once.
+    pub(super) fn concurrency(&self) -> usize {
+        match self {
+            Asked::Engine { concurrency, .. } | Asked::Upstream { concurrency, .. } => (*concurrency).max(1),
+        }
+    }
+
+    /// Asks for one case, with the recorded request.
+    pub(super) async fn ask(&self, case: &Case) -> Asking {
+        let begun = Instant::now();
+        let (answer, first_byte) = match self {
+            Asked::Engine { engine, model, .. } => ask_engine(engine, model, case, begun).await,
+            Asked::Upstream { client, upstream, model, .. } => {
+                (ask_upstream(client, upstream, model, case).await, None)
+            }
+        };
+        Asking { answer, total: begun.elapsed(), first_byte }
+    }
+}
+
+async fn ask_engine(
+    engine: &Engine,
+    model: &str,
+    case: &Case,
+    begun: Instant,
+) -> (Result<Answer, String>, Option<Duration>) {
+    let mut generation = match engine.generate(model, &case.request).await {
+        Ok(generation) => generation,
+        Err(error) => return (Err(error.to_string()), None),
+    };
+    let mut answer = Answer { model: model.to_owned(), ..Answer::default() };
+    let mut first_byte = None;
+    while let Some(event) = generation.next().await {
+        match event {
+            Event::Started { .. } => continue,
+            Event::Text(piece) => answer.text.push_str(&piece),
+            Event::Reasoning(piece) => answer.reasoning.push_str(&piece),
+            Event::ToolCall(call) => answer.tool_calls.push(call),
+            Event::Done { finish, usage } => {
+                answer.finish = Some(finish);
+                answer.usage = Some(usage);
+                return (Ok(answer), first_byte);
+            }
+            Event::Failed(error) => return (Err(error.to_string()), first_byte),
+        }
+        first_byte.get_or_insert_with(|| begun.elapsed());
+    }
+    (Err("the engine ended the answer without a word".to_owned()), first_byte)
+}
+
+async fn ask_upstream(client: &Client, upstream: &Upstream, model: &str, case: &Case) -> Result<Answer, String> {
+    let api = case.call.api;
+    let body = freehold_wire::requests::as_replay(api, &case.call.request, model).map_err(|error| error.to_string())?;
+    let address = format!("{}{}", upstream.base_url.trim_end_matches('/'), api.path());
+    let key = upstream.key.as_ref().map(freehold_gateway::Secret::expose).unwrap_or_default();
+    let bearer = format!("Bearer {key}");
+    let headers: &[(&str, &str)] = match api {
+        Api::AnthropicMessages => &[("x-api-key", key), ("anthropic-version", ANTHROPIC_VERSION)],
+        Api::OpenAiChat | Api::OpenAiResponses => &[("authorization", &bearer)],
+    };
+    let reply = client.post(&address, headers, body).await.map_err(|error| told(&error))?;
+    if !reply.status.is_success() {
+        return Err(format!("{} answered {}", upstream.name, reply.status));
+    }
+    freehold_wire::answers::read(api, &reply.body).map_err(|error| error.to_string())
+}
+
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

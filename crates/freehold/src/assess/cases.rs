@@ -1,0 +1,192 @@
+//! Chooses the cases of an assessment: recorded calls of the step, spread over time, each request once.
+
+use std::collections::{HashMap, HashSet};
+
+use freehold_evidence::check::{Check, Output, Shape, ToolCall};
+use freehold_store::{CaseKey, Store};
+use freehold_wire::{Answer, Call, ReferenceKind, Request, ResponseFormat};
+use rand::Rng;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::plan::Question;
+use crate::exit::Fault;
+use crate::names::Target;
+
+/// A share of labels above which cases are scored against labels rather than the incumbent.
+const LABELLED_SHARE_MIN: f64 = 0.5;
+
+/// One case, read and ready to be replayed and scored.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    pub(super) call: Call,
+    pub(super) request: Request,
+    pub(super) recorded: Answer,
+    /// What the answers are compared with.
+    pub(super) reference: Output,
+}
+
+/// The cases with what they are about.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) cases: Vec<Case>,
+    pub(super) incumbent: Target,
+    pub(super) reference: ReferenceKind,
+    pub(super) notes: Vec<String>,
+}
+
+/// Chooses the cases.
+pub(super) fn choose(store: &Store, question: &Question, candidate: &Target) -> anyhow::Result<Chosen> {
+    let keys = store.cases(&question.step)?;
+    let incumbent = incumbent(&keys, question, candidate)?;
+    let mut keys: Vec<CaseKey> =
+        keys.into_iter().filter(|key| key.upstream == incumbent.upstream && key.model == incumbent.model).collect();
+    let labelled = keys.iter().filter(|key| key.reference == Some(ReferenceKind::Label)).count();
+    let is_labelled = labelled > 0 && labelled as f64 >= LABELLED_SHARE_MIN * keys.len() as f64;
+    let mut notes = Vec::new();
+    let reference = if is_labelled { ReferenceKind::Label } else { ReferenceKind::Incumbent };
+    if is_labelled {
+        keys.retain(|key| key.reference == Some(ReferenceKind::Label));
+    } else if labelled > 0 {
+        notes.push(format!(
+            "{labelled} of {} calls have a label: too few, so the incumbent's answers are the reference",
+            keys.len()
+        ));
+    }
+    let cases = sample(store, question, &keys, reference, &mut notes)?;
+    if cases.is_empty() {
+        return Err(Fault::input(format!(
+            "the step {} has no whole answer of {incumbent} to compare with",
+            question.step
+        ))
+        .hint("`freehold steps` shows what was recorded; --incumbent UPSTREAM/MODEL chooses another")
+        .into());
+    }
+    Ok(Chosen { cases, incumbent, reference, notes })
+}
+
+impl Chosen {
+    /// Returns the response schema that the step declares, where it does.
+    pub(super) fn schema(&self) -> Option<&serde_json::Value> {
+        self.cases.iter().find_map(|case| match &case.request.response_format {
+            ResponseFormat::JsonSchema(schema) => Some(schema),
+            _ => None,
+        })
+    }
+
+    /// Picks the check that fits the step's shape.
+    pub(super) fn default_check(&self) -> Check {
+        let references: Vec<Output> = self.cases.iter().map(|case| case.reference.clone()).collect();
+        let has_tools = self.cases.iter().any(|case| !case.request.tools.is_empty());
+        Check::default_for(&Shape { schema: self.schema(), has_tools, references: &references })
+    }
+}
+
+fn incumbent(keys: &[CaseKey], question: &Question, candidate: &Target) -> Result<Target, Fault> {
+    let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
+    for key in keys {
+        *counts.entry((key.upstream.as_str(), key.model.as_str())).or_default() += 1;
+    }
+    if let Some(wanted) = &question.incumbent {
+        let found = counts.keys().find(|(upstream, model)| format!("{upstream}/{model}") == *wanted);
+        return found.map(|(upstream, model)| target(upstream, model)).ok_or_else(|| {
+            let known: Vec<String> = counts.keys().map(|(upstream, model)| format!("{upstream}/{model}")).collect();
+            Fault::input(format!("{wanted} answered no call of {}", question.step))
+                .hint(format!("these did: {}", known.join(", ")))
+        });
+    }
+    let others = counts
+        .into_iter()
+        .filter(|((upstream, model), _)| (*upstream, *model) != (&candidate.upstream, &candidate.model));
+    let most = others.max_by(|a, b| (a.1, b.0).cmp(&(b.1, a.0)));
+    most.map(|((upstream, model), _)| target(upstream, model)).ok_or_else(|| {
+        Fault::input(format!("the step {} has no recorded answer to compare with", question.step))
+            .hint("let calls pass through `freehold up` first, or `freehold import` some")
+    })
+}
+
+fn target(upstream: &str, model: &str) -> Target {
+    Target { upstream: upstream.to_owned(), model: model.to_owned() }
+}
+
+/// Takes one call at random from each of `cases_max` equal stretches of time; equal requests count once.
+fn sample(
+    store: &Store,
+    question: &Question,
+    keys: &[CaseKey],
+    reference: ReferenceKind,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Vec<Case>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(question.seed);
+    let wanted = keys.len().min(question.cases_max);
+    let mut seen = HashSet::new();
+    let mut cases = Vec::with_capacity(wanted);
+    let (mut doubles, mut unread) = (0, 0);
+    for stretch in 0..wanted {
+        let (from, to) = (stretch * keys.len() / wanted, (stretch + 1) * keys.len() / wanted);
+        let start = rng.random_range(from..to);
+        for key in keys[start..to].iter().chain(&keys[from..start]) {
+            let Some(call) = store.call(&key.id)? else { continue };
+            if !seen.insert(call.request.clone()) {
+                doubles += 1;
+                continue;
+            }
+            match read(call, reference) {
+                Some(case) => {
+                    cases.push(case);
+                    break;
+                }
+                None => unread += 1,
+            }
+        }
+    }
+    if doubles > 0 {
+        notes.push(format!("{doubles} calls repeat a request that is a case already and were left out"));
+    }
+    if unread > 0 {
+        notes.push(format!("{unread} recorded calls could not be read as whole answers and were left out"));
+    }
+    cases.sort_by(|a, b| (a.call.at_ms, &a.call.id).cmp(&(b.call.at_ms, &b.call.id)));
+    Ok(cases)
+}
+
+fn read(call: Call, kind: ReferenceKind) -> Option<Case> {
+    let request = freehold_wire::requests::read(call.api, &call.request).ok()?;
+    let recorded = recorded(&call)?;
+    let reference = match kind {
+        ReferenceKind::Label => label(&call.reference.as_ref()?.value),
+        ReferenceKind::Incumbent | ReferenceKind::Outcome => output(&recorded),
+    };
+    Some(Case { call, request, recorded, reference })
+}
+
+fn recorded(call: &Call) -> Option<Answer> {
+    if !call.streamed {
+        return freehold_wire::answers::read(call.api, &call.response).ok();
+    }
+    let mut reader = freehold_wire::stream::Reader::new(call.api);
+    reader.push(&call.response);
+    let outcome = reader.finish();
+    (outcome.is_complete && outcome.error.is_none()).then_some(outcome.answer)
+}
+
+/// Returns what a check sees of an answer.
+pub(super) fn output(answer: &Answer) -> Output {
+    let calls = answer.tool_calls.iter().map(|call| ToolCall {
+        name: call.name.clone(),
+        arguments: serde_json::from_str(&call.arguments).unwrap_or_else(|_| call.arguments.clone().into()),
+    });
+    Output { text: answer.text.clone(), tool_calls: calls.collect() }
+}
+
+/// Reads a label: text, `{"tool_calls": [{"name", "arguments"}]}`, or any other JSON as JSON text.
+fn label(value: &serde_json::Value) -> Output {
+    if let Some(text) = value.as_str() {
+        return Output { text: text.to_owned(), tool_calls: Vec::new() };
+    }
+    let calls = value.get("tool_calls").cloned().and_then(|calls| serde_json::from_value(calls).ok());
+    match calls {
+        Some(tool_calls) => Output { text: String::new(), tool_calls },
+        None => Output { text: value.to_string(), tool_calls: Vec::new() },
+    }
+}

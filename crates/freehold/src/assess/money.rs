@@ -1,0 +1,49 @@
+//! What a thousand such calls cost on either side. An unknown cost stays unknown.
+
+use freehold_wire::Usage;
+
+use super::Assessor;
+use super::ask::{Arms, Asked};
+use super::cases::Chosen;
+use super::replay::Replays;
+use super::result::Cost;
+
+/// Works out time and money of both sides.
+pub(super) fn cost(assessor: &Assessor<'_>, chosen: &Chosen, arms: &Arms, replays: &Replays) -> Cost {
+    let recorded: Vec<Usage> = chosen.cases.iter().filter_map(|case| case.recorded.usage.or(case.call.usage)).collect();
+    let answered: Vec<Usage> = replays.candidate_answers().filter_map(|answer| answer.usage).collect();
+    let incumbent = usd_per_1k(assessor, &chosen.incumbent.model, &recorded);
+    let (candidate, engine_s, basis) = match &arms.candidate {
+        Asked::Engine { .. } => {
+            let wall = replays.candidate_wall.map(|(wall, cases)| wall.as_secs_f64() / cases as f64 * 1e3);
+            (None, wall, "our own engine costs machine time, which has no price here")
+        }
+        Asked::Upstream { model, .. } => (usd_per_1k(assessor, model, &answered), None, "list prices of both models"),
+    };
+    let facts = assessor.facts.compiled_on();
+    let basis = match (incumbent, recorded.is_empty()) {
+        (Some(_), _) => format!("{basis}; vendor prices as of {facts}"),
+        (None, true) => format!("{basis}; the recorded calls do not say their tokens"),
+        (None, false) => format!("{basis}; the price of {} is not known", chosen.incumbent.model),
+    };
+    let mean = |value: &dyn Fn(&Usage) -> u64| {
+        (!recorded.is_empty())
+            .then(|| recorded.iter().map(|usage| value(usage) as f64).sum::<f64>() / recorded.len() as f64)
+    };
+    Cost {
+        incumbent_usd_per_1k: incumbent,
+        candidate_usd_per_1k: candidate,
+        candidate_engine_s_per_1k: engine_s,
+        basis,
+        input_tokens_mean: mean(&|usage| usage.input),
+        output_tokens_mean: mean(&|usage| usage.output),
+    }
+}
+
+fn usd_per_1k(assessor: &Assessor<'_>, model: &str, usages: &[Usage]) -> Option<f64> {
+    let price = assessor.facts.price(model)?;
+    let costs: Option<Vec<i64>> =
+        usages.iter().map(|usage| price.cost_microusd(usage.input, usage.cache_read, usage.output)).collect();
+    let costs = costs.filter(|costs| !costs.is_empty())?;
+    Some(costs.iter().sum::<i64>() as f64 / costs.len() as f64 / 1e3)
+}

@@ -1,0 +1,130 @@
+//! What is asked, and the plan that follows: declared before anything is replayed, and kept with the assessment.
+
+use freehold_evidence::Rule;
+use freehold_evidence::check::Check;
+use freehold_store::{AssessmentHead, Store};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::ask::Arms;
+use super::cases::Chosen;
+use crate::config::Model;
+use crate::exit::Fault;
+
+/// What is asked of an assessment.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The step.
+    pub step: String,
+    /// The candidate, by name.
+    pub candidate: String,
+    /// Who is to be beaten, as `upstream/model`; the one with the most calls when not said.
+    pub incumbent: Option<String>,
+    /// The margin and the confidence.
+    pub rule: Rule,
+    /// The check; picked from the step's shape when not said.
+    pub check: Option<String>,
+    /// The most cases.
+    pub cases_max: usize,
+    /// The most replays in flight at an upstream.
+    pub concurrency: usize,
+    /// Seed of the sampling of cases.
+    pub seed: u64,
+    /// Whether the incumbent is asked again.
+    pub rerun: Rerun,
+}
+
+/// Whether the incumbent is asked again, to measure how far it agrees with itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rerun {
+    /// When it can be reached.
+    WherePossible,
+    /// Not at all.
+    Never,
+}
+
+/// What decides about cases, checks and margin. Equal plans go on with each other's replays.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The check that is used.
+    pub check: Check,
+    /// The candidate's exact identity, where it is a file of ours.
+    pub lock: Option<Value>,
+    /// Whether there is an A/A arm.
+    pub has_rerun: bool,
+    whole: Value,
+}
+
+impl Plan {
+    /// Fixes the plan.
+    pub(super) fn of(question: &Question, chosen: &Chosen, arms: &Arms, lock: Option<Value>) -> Result<Self, Fault> {
+        let check = match &question.check {
+            Some(spec) => Check::parse(spec, chosen.schema())
+                .map_err(|error| Fault::input(format!("the check {spec:?} cannot be used")).because(error))?,
+            None => chosen.default_check(),
+        };
+        let has_rerun = arms.rerun.is_some() && chosen.reference == freehold_wire::ReferenceKind::Incumbent;
+        let whole = json!({
+            "format": 1,
+            "cases_sha256": digest(chosen),
+            "cases": chosen.cases.len(),
+            "seed": question.seed,
+            "incumbent": chosen.incumbent.to_string(),
+            "reference": chosen.reference,
+            "check": check.name(),
+            "margin": question.rule.margin(),
+            "confidence": question.rule.confidence(),
+            "rerun": has_rerun,
+            "lock": lock,
+        });
+        Ok(Plan { check, lock, has_rerun, whole })
+    }
+
+    /// Begins the assessment in the store, or finds the equal one that broke off.
+    pub(super) fn begin(&self, store: &Store, question: &Question, chosen: &Chosen) -> anyhow::Result<AssessmentHead> {
+        if let Some(head) = store.unfinished_assessment(&question.step, &question.candidate, &self.whole)? {
+            return Ok(head);
+        }
+        let head = AssessmentHead {
+            id: uuid::Uuid::now_v7().to_string(),
+            at_ms: jiff::Timestamp::now().as_millisecond(),
+            step: question.step.clone(),
+            candidate: question.candidate.clone(),
+            incumbent: chosen.incumbent.to_string(),
+            plan: self.whole.clone(),
+        };
+        store.begin_assessment(&head)?;
+        Ok(head)
+    }
+}
+
+/// Returns the exact identity of a model of ours.
+pub(super) fn lock_of(model: &Model) -> Result<Value, Fault> {
+    if model.backend == freehold_engine::Backend::Scripted {
+        return Ok(json!({"backend": "scripted", "path": model.path}));
+    }
+    let file = freehold_vault::inspect(&model.path).map_err(|error| cannot_use(model, error))?;
+    let lock = freehold_vault::lock(&model.path, &file).map_err(|error| cannot_use(model, error))?;
+    let mut value = serde_json::to_value(&lock).expect("a lock is JSON");
+    if let Value::Object(fields) = &mut value {
+        fields.insert("context_tokens".to_owned(), model.context_tokens.into());
+    }
+    Ok(value)
+}
+
+fn cannot_use(model: &Model, error: freehold_vault::Error) -> Fault {
+    Fault::input(format!("the model {} cannot be used: {}", model.name, model.path.display()))
+        .because(error)
+        .hint("check `path` in its [[model]] entry, and fetch the file again if it is damaged")
+}
+
+fn digest(chosen: &Chosen) -> String {
+    let mut hasher = Sha256::new();
+    for case in &chosen.cases {
+        hasher.update(case.call.id.as_bytes());
+        hasher.update([0]);
+        hasher.update(&case.call.request);
+        hasher.update([0]);
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,194 @@
+//! What an assessment came to: the row that `--json` prints, the report draws and the store keeps.
+
+use serde::{Deserialize, Serialize};
+
+/// The result of one assessment of one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AssessmentResult {
+    /// The row of the stable contract.
+    #[serde(flatten)]
+    pub row: Row,
+    /// The assessment's id.
+    pub id: String,
+    /// When it was finished, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Mean scores of the arms.
+    pub arms: Arms,
+    /// Calls that could not be scored because an arm failed; they are scored 0, never dropped.
+    pub failures: Failures,
+    /// What the reader must know beside the verdict, in plain sentences.
+    pub notes: Vec<String>,
+    /// Every case with its scores and times, in the order of their recording.
+    pub cases: Vec<CaseResult>,
+    /// The worst disagreements, worst first.
+    pub disagreements: Vec<Disagreement>,
+    /// Time and money.
+    pub cost: Cost,
+    /// The candidate's exact identity, where it is a file of ours.
+    pub lock: Option<serde_json::Value>,
+    /// Whether the incumbent is a simulated vendor.
+    pub is_simulated_incumbent: bool,
+    /// Wall time of the replay in milliseconds, and how many generations it took.
+    pub replay: ReplayFigures,
+}
+
+/// The stable row: one step, one candidate, one decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The step.
+    pub step: String,
+    /// Who is proposed, as `model` or `upstream/model`.
+    pub candidate: String,
+    /// Who serves now, as `upstream/model`.
+    pub incumbent: String,
+    /// The kind of reference: `incumbent`, `label` or `outcome`.
+    pub reference: String,
+    /// The check's name.
+    pub check: String,
+    /// Cases scored.
+    pub n: u64,
+    /// Clusters (runs) they fall into.
+    pub clusters: u64,
+    /// Candidate minus incumbent, mean score.
+    pub difference: f64,
+    /// Lower limit of the difference.
+    pub lower: f64,
+    /// Upper limit of the difference.
+    pub upper: f64,
+    /// One-sided level of the decision.
+    pub confidence: f64,
+    /// The largest loss of score that is accepted.
+    pub margin: f64,
+    /// `adequate`, `not_adequate` or `undecided`.
+    pub verdict: String,
+    /// Cases still needed, when undecided and it can be said.
+    pub more_needed: Option<u64>,
+    /// The statistical method.
+    pub method: String,
+}
+
+/// Mean scores against the reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Arms {
+    /// The incumbent's recorded answers; 1 by construction when they are the reference.
+    pub recorded: f64,
+    /// The incumbent asked again: the noise floor, where it could be reached.
+    pub rerun: Option<f64>,
+    /// The candidate.
+    pub candidate: f64,
+}
+
+/// How many replays failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Failures {
+    /// Of the candidate.
+    pub candidate: u64,
+    /// Of the incumbent's rerun.
+    pub rerun: u64,
+    /// The commonest failure, in words.
+    pub example: Option<String>,
+}
+
+/// One case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseResult {
+    /// The recorded call's id.
+    pub case: String,
+    /// The run it belongs to.
+    pub cluster: Option<String>,
+    /// The incumbent's score that entered the difference (the rerun's where there is an A/A arm).
+    pub incumbent: f64,
+    /// The candidate's score.
+    pub candidate: f64,
+    /// The recorded call's total time in milliseconds; `None` where the recording does not say.
+    pub recorded_ms: Option<f64>,
+    /// The candidate's total time in milliseconds.
+    pub candidate_ms: Option<f64>,
+}
+
+/// One case in which the candidate did worse than the incumbent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// The recorded call's id.
+    pub case: String,
+    /// The last thing said to the model, cut to a readable length.
+    pub input: String,
+    /// What it was scored against.
+    pub reference: String,
+    /// What the incumbent answered when asked again, where it was.
+    pub rerun: Option<String>,
+    /// What the candidate answered.
+    pub candidate: String,
+    /// The incumbent's score.
+    pub incumbent_score: f64,
+    /// The candidate's score.
+    pub candidate_score: f64,
+    /// Why the check gave that score.
+    pub reason: Option<String>,
+}
+
+/// Time and money of both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The incumbent's price of a thousand such calls in US dollars; `None` is unknown, never zero.
+    pub incumbent_usd_per_1k: Option<f64>,
+    /// The candidate's vendor or host price of a thousand such calls; `None` is unknown.
+    pub candidate_usd_per_1k: Option<f64>,
+    /// Seconds of this machine a thousand such calls took on our own engine; `None` for upstreams.
+    pub candidate_engine_s_per_1k: Option<f64>,
+    /// Where the prices come from, or why one is not known.
+    pub basis: String,
+    /// Mean prompt tokens of the recorded calls, where said.
+    pub input_tokens_mean: Option<f64>,
+    /// Mean generated tokens of the recorded calls, where said.
+    pub output_tokens_mean: Option<f64>,
+}
+
+/// What the replay took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplayFigures {
+    /// Wall time in milliseconds, of this session only when it was resumed.
+    pub wall_ms: u64,
+    /// Generations asked for in it.
+    pub generations: u64,
+    /// Replays found done from an earlier, broken-off session.
+    pub resumed: u64,
+}
+
+/// What a row is about, beside the decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The step.
+    pub step: String,
+    /// The candidate.
+    pub candidate: String,
+    /// The incumbent.
+    pub incumbent: String,
+    /// The kind of reference.
+    pub reference: String,
+    /// The check.
+    pub check: String,
+}
+
+impl Row {
+    /// Joins a decision with what it is about.
+    pub fn of(decision: &freehold_evidence::Decision, named: Named) -> Self {
+        Row {
+            step: named.step,
+            candidate: named.candidate,
+            incumbent: named.incumbent,
+            reference: named.reference,
+            check: named.check,
+            n: decision.n,
+            clusters: decision.clusters,
+            difference: decision.difference,
+            lower: decision.lower,
+            upper: decision.upper,
+            confidence: decision.confidence,
+            margin: decision.margin,
+            verdict: decision.verdict.as_str().to_owned(),
+            more_needed: decision.more_needed,
+            method: decision.method.clone(),
+        }
+    }
+}

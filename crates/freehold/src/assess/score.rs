@@ -1,0 +1,182 @@
+//! Scores the replays with the check and turns the scores into a row.
+
+use freehold_evidence::check::{Output, Score};
+use freehold_evidence::{Decision, Pair, decide};
+use freehold_store::Replay;
+use freehold_wire::{Message, ReferenceKind};
+
+use super::cases::{Case, Chosen, output};
+use super::plan::{Plan, Question};
+use super::replay::Replays;
+use super::result::{Arms, CaseResult, Disagreement, Failures, Named, Row};
+use crate::exit::Fault;
+
+/// The most disagreements that are kept, and the most characters of each text in them.
+const DISAGREEMENTS_MAX: usize = 12;
+const SHOWN_CHARS_MAX: usize = 1_200;
+
+/// What the scores came to.
+pub(super) struct Judged {
+    pub(super) row: Row,
+    pub(super) arms: Arms,
+    pub(super) failures: Failures,
+    pub(super) notes: Vec<String>,
+    pub(super) cases: Vec<CaseResult>,
+    pub(super) disagreements: Vec<Disagreement>,
+}
+
+struct Scored<'a> {
+    case: &'a Case,
+    recorded: f64,
+    rerun: Option<f64>,
+    candidate: Score,
+    candidate_replay: Option<&'a Replay>,
+    rerun_replay: Option<&'a Replay>,
+}
+
+impl Scored<'_> {
+    /// The incumbent's score that enters the difference: what it reaches when asked again, where it was.
+    fn incumbent(&self) -> f64 {
+        self.rerun.unwrap_or(self.recorded)
+    }
+}
+
+/// Judges the replays.
+pub(super) fn judge(question: &Question, plan: &Plan, chosen: &Chosen, replays: &Replays) -> anyhow::Result<Judged> {
+    let scored: Vec<Scored<'_>> = chosen.cases.iter().map(|case| score(plan, case, replays)).collect();
+    let pairs: Vec<Pair> = scored.iter().map(pair).collect();
+    let decision = decide(&pairs, &question.rule)
+        .map_err(|error| Fault::input("no decision can be made on these cases").because(error))?;
+    let named = Named {
+        step: question.step.clone(),
+        candidate: question.candidate.clone(),
+        incumbent: chosen.incumbent.to_string(),
+        reference: kind_word(chosen.reference).to_owned(),
+        check: plan.check.name().clone(),
+    };
+    Ok(Judged {
+        row: Row::of(&decision, named),
+        arms: arms(&scored),
+        failures: failures(&scored),
+        notes: notes(&decision, plan, chosen),
+        cases: scored.iter().map(case_result).collect(),
+        disagreements: disagreements(&scored),
+    })
+}
+
+fn score<'a>(plan: &Plan, case: &'a Case, replays: &'a Replays) -> Scored<'a> {
+    let against = |output: &Output| plan.check.score(output, &case.reference);
+    let of_replay = |replay: Option<&Replay>| match replay.and_then(|replay| replay.answer.as_ref()) {
+        Some(answer) => against(&output(answer)),
+        None => {
+            let failure = replay.and_then(|replay| replay.failure.clone()).unwrap_or_else(|| "no answer".to_owned());
+            Score { value: 0.0, reason: Some(failure) }
+        }
+    };
+    let rerun_replay = replays.rerun(case).filter(|_| plan.has_rerun);
+    Scored {
+        case,
+        recorded: against(&output(&case.recorded)).value,
+        rerun: plan.has_rerun.then(|| of_replay(rerun_replay).value),
+        candidate: of_replay(replays.candidate(case)),
+        candidate_replay: replays.candidate(case),
+        rerun_replay,
+    }
+}
+
+fn pair(scored: &Scored<'_>) -> Pair {
+    Pair {
+        case: scored.case.call.id.clone(),
+        incumbent: scored.incumbent(),
+        candidate: scored.candidate.value,
+        cluster: scored.case.call.run.clone(),
+    }
+}
+
+fn kind_word(kind: ReferenceKind) -> &'static str {
+    match kind {
+        ReferenceKind::Incumbent => "incumbent",
+        ReferenceKind::Label => "label",
+        ReferenceKind::Outcome => "outcome",
+    }
+}
+
+fn arms(scored: &[Scored<'_>]) -> Arms {
+    let mean = |value: &dyn Fn(&Scored<'_>) -> f64| scored.iter().map(value).sum::<f64>() / scored.len().max(1) as f64;
+    let has_rerun = scored.iter().any(|case| case.rerun.is_some());
+    Arms {
+        recorded: mean(&|case| case.recorded),
+        rerun: has_rerun.then(|| mean(&|case| case.rerun.unwrap_or(0.0))),
+        candidate: mean(&|case| case.candidate.value),
+    }
+}
+
+fn failures(scored: &[Scored<'_>]) -> Failures {
+    let failed = |replay: Option<&Replay>| replay.is_none_or(|replay| replay.answer.is_none());
+    let reason = |scored: &Scored<'_>| scored.candidate_replay.and_then(|replay| replay.failure.clone());
+    Failures {
+        candidate: scored.iter().filter(|case| failed(case.candidate_replay)).count() as u64,
+        rerun: scored.iter().filter(|case| case.rerun.is_some() && failed(case.rerun_replay)).count() as u64,
+        example: scored.iter().find_map(reason),
+    }
+}
+
+fn notes(decision: &Decision, plan: &Plan, chosen: &Chosen) -> Vec<String> {
+    let mut notes = decision.notes.clone();
+    if chosen.reference == ReferenceKind::Incumbent && !plan.has_rerun {
+        notes.push(
+            "without the incumbent asked again, its recorded answer counts as right by construction: the difference also holds \
+             the incumbent's own noise, so the candidate may be better than it looks"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+fn case_result(scored: &Scored<'_>) -> CaseResult {
+    let recorded_us = scored.case.call.timings.total_us;
+    CaseResult {
+        case: scored.case.call.id.clone(),
+        cluster: scored.case.call.run.clone(),
+        incumbent: scored.incumbent(),
+        candidate: scored.candidate.value,
+        recorded_ms: (recorded_us > 0).then_some(recorded_us as f64 / 1e3),
+        candidate_ms: scored.candidate_replay.map(|replay| replay.total_us as f64 / 1e3),
+    }
+}
+
+fn disagreements(scored: &[Scored<'_>]) -> Vec<Disagreement> {
+    let mut worse: Vec<&Scored<'_>> = scored.iter().filter(|case| case.candidate.value < case.incumbent()).collect();
+    worse.sort_by(|a, b| (a.candidate.value - a.incumbent()).total_cmp(&(b.candidate.value - b.incumbent())));
+    worse.into_iter().take(DISAGREEMENTS_MAX).map(disagreement).collect()
+}
+
+fn disagreement(scored: &Scored<'_>) -> Disagreement {
+    let told = |replay: Option<&Replay>| {
+        let answer = replay.and_then(|replay| replay.answer.as_ref());
+        answer.map(|answer| shown(&output(answer)))
+    };
+    Disagreement {
+        case: scored.case.call.id.clone(),
+        input: cut(&scored.case.request.messages.last().map(Message::text).unwrap_or_default()),
+        reference: shown(&scored.case.reference),
+        rerun: told(scored.rerun_replay),
+        candidate: told(scored.candidate_replay).unwrap_or_else(|| "no answer".to_owned()),
+        incumbent_score: scored.incumbent(),
+        candidate_score: scored.candidate.value,
+        reason: scored.candidate.reason.clone(),
+    }
+}
+
+fn shown(output: &Output) -> String {
+    let calls = output.tool_calls.iter().map(|call| format!("{}({})", call.name, call.arguments));
+    let text = Some(output.text.clone()).filter(|text| !text.is_empty());
+    cut(&text.into_iter().chain(calls).collect::<Vec<_>>().join("\n"))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

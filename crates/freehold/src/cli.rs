@@ -1,0 +1,122 @@
+//! The command line: one file per command, flags that all share, and the way from an error to an exit code.
+
+mod assess;
+mod config;
+#[cfg(feature = "llama")]
+mod demo;
+mod import;
+mod move_step;
+mod rollback;
+pub(crate) mod step_lines;
+mod steps;
+mod up;
+mod verdict;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::exit::{self, Exit};
+use crate::home::Place;
+
+/// The way off rented intelligence: watch the LLM calls you make, judge open models on them, move what can be moved,
+/// and keep a way back.
+#[derive(Debug, Parser)]
+#[command(name = "freehold", version, arg_required_else_help = true, max_term_width = 120)]
+#[command(after_help = "Begin with `freehold demo`: the whole story on a sample business, offline, in minutes.\n\n\
+    Exit codes: 0 done or adequate, 1 not adequate, 2 usage or input error, 3 undecided,\n\
+    4 upstream or engine failure, 5 internal error.")]
+struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "llama")]
+    Demo(demo::Arguments),
+    Up(up::Arguments),
+    Import(import::Arguments),
+    Steps(steps::Arguments),
+    Assess(assess::Arguments),
+    Verdict(verdict::Arguments),
+    Move(move_step::Arguments),
+    Rollback(rollback::Arguments),
+    Config(config::Arguments),
+    Completions(Completions),
+    #[command(hide = true)]
+    EngineWorker,
+}
+
+/// Print a completion script for a shell, such as `freehold completions bash > ~/.local/share/bash-completion/completions/freehold`.
+#[derive(Debug, clap::Args)]
+struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+/// Runs the command that the process was called with.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    if matches!(arguments.command, Command::EngineWorker) {
+        return freehold_engine::worker::run();
+    }
+    log_to_stderr();
+    match run(arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            exit::print(&error);
+            exit::of(&error).into()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let place = arguments.place;
+    match arguments.command {
+        #[cfg(feature = "llama")]
+        Command::Demo(command) => demo::run(&command),
+        Command::Up(command) => up::run(&place, &command),
+        Command::Import(command) => import::run(&place, &command),
+        Command::Steps(command) => steps::run(&place, &command),
+        Command::Assess(command) => assess::run(&place, &command),
+        Command::Verdict(command) => verdict::run(&command),
+        Command::Move(command) => move_step::run(&place, &command),
+        Command::Rollback(command) => rollback::run(&place, &command),
+        Command::Config(command) => config::run(&place, &command),
+        Command::Completions(command) => {
+            clap_complete::generate(command.shell, &mut Arguments::command(), "freehold", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::EngineWorker => Ok(Exit::Done),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_help = !error.use_stderr();
+    if let Err(failed) = error.print() {
+        eprintln!("error: cannot print: {failed}");
+    }
+    if wants_help { Exit::Done.into() } else { Exit::Input.into() }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FREEHOLD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if let Err(error) = started.try_init() {
+        eprintln!("warning: no log: {error}");
+    }
+}
+
+/// Returns the path of the running program, for starting workers of the same binary.
+fn this_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| exit::Fault::internal("cannot find the running program").because(error).into())
+}

@@ -1,0 +1,138 @@
+//! `freehold assess`: is a candidate adequate for a step?
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use freehold_evidence::Rule;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::step_lines;
+use crate::assess::{AssessmentResult, Assessor, Question, Rerun};
+use crate::exit::{Exit, Fault};
+use crate::facts::Facts;
+use crate::home::Place;
+use crate::report;
+use crate::stdout;
+
+/// Replay a step's recorded calls on a candidate and say whether it is adequate, not adequate or undecided.
+///
+/// Tools are never executed. An assessment that was broken off goes on where it stopped when it is asked for again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: freehold assess triage --candidate desk-l --margin 0.05 --html report.html\n\n\
+    Ends with 0 when adequate, 1 when not adequate, 3 when undecided.")]
+pub(super) struct Arguments {
+    /// The step, or the beginning of its name.
+    step: String,
+    /// Who is proposed: a [[model]], or UPSTREAM/MODEL.
+    #[arg(long, value_name = "CANDIDATE")]
+    candidate: String,
+    /// The largest loss of score that is accepted [default: assess.margin of the configuration, 0.05]
+    #[arg(long)]
+    margin: Option<f64>,
+    /// The one-sided level of the decision [default: 0.95]
+    #[arg(long)]
+    confidence: Option<f64>,
+    /// exact, fields, fields_exact, field:NAME, schema, tool_call, numeric:TOLERANCE or text [default: by the step's shape]
+    #[arg(long)]
+    check: Option<String>,
+    /// The most cases [default: 400]
+    #[arg(long, value_name = "N")]
+    max_cases: Option<usize>,
+    /// Who is to be beaten, as UPSTREAM/MODEL [default: who answered most calls]
+    #[arg(long)]
+    incumbent: Option<String>,
+    /// Do not ask the incumbent again; saves its calls, and leaves its own noise unknown.
+    #[arg(long)]
+    no_rerun: bool,
+    /// Seed of the sampling of cases.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also write one self-contained page with the newest assessment of every step and candidate.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let settings = place.settings()?;
+    let facts = Facts::load_or_embedded(settings.facts.path.as_deref())?;
+    let store = place.store()?;
+    let step = step_lines::find(&store, &arguments.step)?;
+    let question = question(arguments, &settings.assess, step)?;
+    let assessor = Assessor { store: &store, settings: &settings, facts: &facts, program: super::this_program()? };
+    let bar = bar(&question);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let shown = bar.clone();
+    let result = runtime.block_on(assessor.assess(&question, &move |done, all| {
+        shown.set_length(all);
+        shown.set_position(done);
+    }));
+    bar.finish_and_clear();
+    let result = result?;
+    if let Some(file) = &arguments.html {
+        let page = report::html(&step_lines::report_of(&store, &facts)?);
+        std::fs::write(file, page).map_err(|error| {
+            Fault::input(format!("cannot write {}; the assessment is stored", file.display())).because(error)
+        })?;
+        eprintln!("report: {}", file.display());
+    }
+    print(arguments, &result)?;
+    Ok(match result.row.verdict.as_str() {
+        "adequate" => Exit::Done,
+        "not_adequate" => Exit::NotAdequate,
+        _ => Exit::Undecided,
+    })
+}
+
+fn question(arguments: &Arguments, defaults: &crate::config::Assess, step: String) -> Result<Question, Fault> {
+    let rule =
+        Rule::new(arguments.margin.unwrap_or(defaults.margin), arguments.confidence.unwrap_or(defaults.confidence))
+            .map_err(|error| Fault::input("the margin or the confidence cannot be used").because(error))?;
+    Ok(Question {
+        step,
+        candidate: arguments.candidate.clone(),
+        incumbent: arguments.incumbent.clone(),
+        rule,
+        check: arguments.check.clone(),
+        cases_max: arguments.max_cases.unwrap_or(defaults.cases_max),
+        concurrency: defaults.concurrency,
+        seed: arguments.seed,
+        rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
+    })
+}
+
+fn bar(question: &Question) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = "{msg} {wide_bar} {pos}/{len} {eta}";
+    let style = ProgressStyle::with_template(template).expect("the template is right; every assessment shows it");
+    ProgressBar::new(0).with_style(style).with_message(format!("{} on {}", question.step, question.candidate))
+}
+
+fn print(arguments: &Arguments, result: &AssessmentResult) -> anyhow::Result<()> {
+    if arguments.json {
+        stdout::line(serde_json::to_string(result)?)?;
+        return Ok(());
+    }
+    stdout::block(report::terminal(std::slice::from_ref(&result.row), report::Style::of_stdout()))?;
+    for note in &result.notes {
+        stdout::line(format_args!("  {note}"))?;
+    }
+    for worst in result.disagreements.iter().take(3) {
+        stdout::line(format_args!(
+            "\n  {}\n    reference  {}\n    candidate  {}",
+            worst.case,
+            one_line(&worst.reference),
+            one_line(&worst.candidate)
+        ))?;
+    }
+    Ok(())
+}
+
+fn one_line(text: &str) -> String {
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    joined.chars().take(160).collect()
+}

@@ -1,0 +1,68 @@
+//! `freehold move`: makes a generation in which a step is served by its candidate.
+
+use freehold_store::{Assessment, Route};
+
+use super::step_lines;
+use crate::exit::{Exit, Fault};
+use crate::home::Place;
+use crate::moves;
+use crate::names::Target;
+
+/// Serve a step from a candidate from now on, such as `freehold move triage --to desk-l`.
+///
+/// Refused without an adequate verdict for that candidate, unless --despite says why; the reason is kept.
+/// `freehold rollback` goes back.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The step, or the beginning of its name.
+    step: String,
+    /// Who is to serve it: a [[model]], or UPSTREAM/MODEL.
+    #[arg(long, value_name = "CANDIDATE")]
+    to: String,
+    /// Move without an adequate verdict, for this reason.
+    #[arg(long, value_name = "REASON")]
+    despite: Option<String>,
+    /// Print the new generation as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let settings = place.settings()?;
+    let store = place.store()?;
+    let step = step_lines::find(&store, &arguments.step)?;
+    let target = Target::parse(&arguments.to, &settings)?;
+    let assessment = store.latest_assessment(&step, Some(&arguments.to))?;
+    refuse_without_verdict(&step, arguments, assessment.as_ref())?;
+    let generation = moves::make(&store, &step, route(&target, arguments, assessment))?;
+    moves::tell(place, &generation, arguments.json)?;
+    Ok(Exit::Done)
+}
+
+fn route(target: &Target, arguments: &Arguments, assessment: Option<Assessment>) -> Route {
+    Route {
+        upstream: target.upstream.clone(),
+        model: target.model.clone(),
+        stage: "owned".to_owned(),
+        assessment: assessment.map(|assessment| assessment.head.id),
+        despite: arguments.despite.clone(),
+    }
+}
+
+fn refuse_without_verdict(step: &str, arguments: &Arguments, assessment: Option<&Assessment>) -> Result<(), Fault> {
+    let verdict = assessment
+        .and_then(|assessment| assessment.result.as_ref())
+        .and_then(|result| result.get("verdict"))
+        .and_then(serde_json::Value::as_str);
+    if arguments.despite.is_some() || verdict == Some("adequate") {
+        return Ok(());
+    }
+    let found = match verdict {
+        Some(verdict) => format!("its verdict for {step} is {}", verdict.replace('_', " ")),
+        None => format!("it was not assessed for {step}"),
+    };
+    Err(Fault::input(format!("{} is not moved in: {found}", arguments.to)).hint(format!(
+        "freehold assess {step} --candidate {}, or add --despite REASON to move all the same",
+        arguments.to
+    )))
+}

@@ -1,0 +1,185 @@
+//! What is known about every step, as lines for the table, for JSON and for the report.
+
+use freehold_store::{Generation, StepSummary, Store};
+use serde::Serialize;
+
+use crate::assess::AssessmentResult;
+use crate::exit::Fault;
+use crate::facts::Facts;
+use crate::report::{self, Align};
+
+/// One step with everything known about it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StepLine {
+    pub(crate) step: String,
+    pub(crate) found_by: String,
+    pub(crate) calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) runs: u64,
+    pub(crate) models: Vec<String>,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    /// Dollars for the calls whose usage and price are known; `None` when none is.
+    pub(crate) usd: Option<f64>,
+    /// Calls whose cost is not in `usd`.
+    pub(crate) calls_without_cost: u64,
+    /// The earliest retirement among the models that are asked for.
+    pub(crate) retirement: Option<String>,
+    pub(crate) days_left: Option<i64>,
+    pub(crate) stage: String,
+    pub(crate) served_by: Option<String>,
+    pub(crate) verdict: Option<String>,
+}
+
+/// Returns the one step that is named or begun by `wanted`.
+pub(crate) fn find(store: &Store, wanted: &str) -> anyhow::Result<String> {
+    let steps: Vec<String> = store.steps()?.into_iter().map(|summary| summary.step).collect();
+    if steps.iter().any(|step| step == wanted) {
+        return Ok(wanted.to_owned());
+    }
+    let begun: Vec<&String> = steps.iter().filter(|step| step.starts_with(wanted)).collect();
+    match begun.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Fault::input(format!("no step is called {wanted:?}")).hint(known(&steps, wanted)).into()),
+        many => Err(Fault::input(format!("{wanted:?} begins {} steps", many.len()))
+            .hint(format!("write more of one: {}", many.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ")))
+            .into()),
+    }
+}
+
+fn known(steps: &[String], wanted: &str) -> String {
+    let names: Vec<&str> = steps.iter().map(String::as_str).collect();
+    match crate::config::layers::nearest(wanted, &names) {
+        Some(nearest) => format!("did you mean {nearest}? `freehold steps` lists all"),
+        None => "`freehold steps` lists all".to_owned(),
+    }
+}
+
+/// Returns a line for every step, those with the most calls first.
+pub(crate) fn lines(store: &Store, facts: &Facts, today: jiff::civil::Date) -> anyhow::Result<Vec<StepLine>> {
+    let generation = store.generation()?;
+    let mut lines = Vec::new();
+    for summary in store.steps()? {
+        let verdict = store.latest_assessment(&summary.step, None)?.and_then(|assessment| {
+            let result = assessment.result?;
+            let text = |key: &str| result.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+            Some(format!("{} ({})", text("verdict")?.replace('_', " "), text("candidate")?))
+        });
+        lines.push(line(&summary, facts, today, &generation, verdict));
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.calls));
+    Ok(lines)
+}
+
+fn line(
+    summary: &StepSummary,
+    facts: &Facts,
+    today: jiff::civil::Date,
+    generation: &Generation,
+    verdict: Option<String>,
+) -> StepLine {
+    let route = generation.routes.get(&summary.step);
+    let mut models: Vec<String> = summary.traffic.iter().map(|traffic| traffic.model.clone()).collect();
+    models.dedup();
+    let retirement = models.iter().filter_map(|model| facts.retirement(model)).min_by_key(|found| found.date);
+    let mut usd = None;
+    let mut calls_without_cost = 0;
+    for traffic in &summary.traffic {
+        let price = if traffic.upstream == "engine" { None } else { facts.price(&traffic.model) };
+        let cost = price.and_then(|price| price.cost_microusd(traffic.input, traffic.cache_read, traffic.output));
+        match cost.filter(|_| traffic.usage_calls > 0) {
+            Some(cost) => {
+                *usd.get_or_insert(0.0) += cost as f64 / 1e6;
+                calls_without_cost += traffic.calls - traffic.usage_calls;
+            }
+            None => calls_without_cost += traffic.calls,
+        }
+    }
+    StepLine {
+        step: summary.step.clone(),
+        found_by: summary.step_by.clone(),
+        calls: summary.calls,
+        failures: summary.failures,
+        runs: summary.runs,
+        models,
+        input_tokens: summary.traffic.iter().map(|traffic| traffic.input).sum(),
+        output_tokens: summary.traffic.iter().map(|traffic| traffic.output).sum(),
+        usd,
+        calls_without_cost,
+        retirement: retirement.as_ref().map(|found| found.date.to_string()),
+        days_left: retirement.as_ref().map(|found| i64::from((found.date - today).get_days())),
+        stage: route.map_or_else(|| "leased".to_owned(), |route| route.stage.clone()),
+        served_by: route.map(|route| format!("{}/{}", route.upstream, route.model)),
+        verdict,
+    }
+}
+
+/// Returns the lines as a table for the terminal.
+pub(crate) fn table(lines: &[StepLine]) -> String {
+    let headers = [
+        ("STEP", Align::Left),
+        ("CALLS", Align::Right),
+        ("RUNS", Align::Right),
+        ("MODEL", Align::Left),
+        ("TOKENS IN/OUT", Align::Right),
+        ("COST", Align::Right),
+        ("RETIRES", Align::Right),
+        ("STAGE", Align::Left),
+        ("VERDICT", Align::Left),
+    ];
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|line| {
+            vec![
+                line.step.clone(),
+                report::figures::count(line.calls),
+                report::figures::count(line.runs),
+                line.models.join(", "),
+                format!("{}/{}", report::figures::count(line.input_tokens), report::figures::count(line.output_tokens)),
+                report::figures::usd(line.usd),
+                line.days_left.map_or_else(|| "unknown".to_owned(), |days| format!("in {days} days")),
+                line.stage.clone(),
+                line.verdict.clone().unwrap_or_else(|| "not assessed".to_owned()),
+            ]
+        })
+        .collect();
+    report::table(&headers, &rows)
+}
+
+/// Returns the report of everything in the store: every step, and the newest assessment of each step and candidate.
+pub(crate) fn report_of(store: &Store, facts: &Facts) -> anyhow::Result<report::Report> {
+    let lines = lines(store, facts, jiff::Zoned::now().date())?;
+    let mut results: Vec<AssessmentResult> = Vec::new();
+    for assessment in store.assessments()? {
+        let Some(result) = assessment.result else { continue };
+        let result: AssessmentResult = serde_json::from_value(result)?;
+        let is_newest = !results
+            .iter()
+            .any(|newer| newer.row.step == result.row.step && newer.row.candidate == result.row.candidate);
+        if is_newest {
+            results.push(result);
+        }
+    }
+    results.sort_by(|a, b| (&a.row.step, a.at_ms).cmp(&(&b.row.step, b.at_ms)));
+    Ok(report::Report {
+        title: "Freehold: which steps an open model can carry".to_owned(),
+        generated_at_ms: jiff::Timestamp::now().as_millisecond(),
+        simulated_vendor: results.iter().any(|result| result.is_simulated_incumbent),
+        results,
+        dependence: Vec::new(),
+        steps: lines.iter().map(report_line).collect(),
+    })
+}
+
+fn report_line(line: &StepLine) -> report::StepLine {
+    let tokens = line.input_tokens + line.output_tokens;
+    report::StepLine {
+        step: line.step.clone(),
+        calls: line.calls,
+        tokens: (tokens > 0).then_some(tokens),
+        usd: line.usd,
+        retirement: line.days_left.map(|days| format!("in {days} days")),
+        stage: line.stage.clone(),
+        verdict: line.verdict.clone(),
+    }
+}

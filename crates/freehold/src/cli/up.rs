@@ -1,0 +1,76 @@
+//! `freehold up`: the gateway and the engine.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::config::{Origin, Settings};
+use crate::exit::{Exit, Fault};
+use crate::home::Place;
+use crate::service::Service;
+use crate::stdout;
+
+/// Serve: the gateway to the upstreams of freehold.toml, and our own engine for its models.
+///
+/// Prints the two lines to paste into an application. Every call is recorded in the home.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example freehold.toml:\n\n  [[upstream]]\n  name = \"openai\"\n  base_url = \"https://api.openai.com\"\n  \
+    apis = [\"openai.chat\", \"openai.responses\"]\n\n  [[model]]\n  name = \"desk\"\n  path = \"models/freehold-desk-l.gguf\""
+)]
+pub(super) struct Arguments {
+    /// The address to listen on; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut layers = place.layers()?;
+    if let Some(listen) = arguments.listen {
+        layers.set("server", "listen", listen.to_string().into(), Origin::Flag("--listen"));
+    }
+    let settings = layers.settings(&|name| std::env::var(name).ok())?;
+    if settings.upstreams.is_empty() && settings.models.is_empty() {
+        return Err(Fault::input("nothing to serve: no [[upstream]] and no [[model]] is configured")
+            .hint("write a freehold.toml; `freehold up --help` shows one")
+            .into());
+    }
+    let home = place.home()?;
+    let program = super::this_program()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let service = Service::start(&settings, &home, program).await?;
+        greet(&settings, &service)?;
+        wait_for_signal().await?;
+        eprintln!("stopping: calls in flight may take {} s more", settings.server.drain_s);
+        service.stop(Duration::from_secs(settings.server.drain_s)).await?;
+        Ok(Exit::Done)
+    })
+}
+
+fn greet(settings: &Settings, service: &Service) -> Result<(), Fault> {
+    let address = service.address();
+    eprintln!("freehold serves on http://{address}");
+    for upstream in &settings.upstreams {
+        let simulated = if upstream.simulated { " (simulated vendor)" } else { "" };
+        eprintln!("  upstream {}{simulated}: {}", upstream.name, upstream.base_url);
+    }
+    for model in &service.models {
+        eprintln!(
+            "  model {}: {} parameters, {} tokens of context, {} at once, loaded in {} ms",
+            model.name, model.parameters, model.context_tokens, model.slots, model.load_ms
+        );
+    }
+    eprintln!("paste into an application:");
+    stdout::block(format_args!(
+        "export OPENAI_BASE_URL=http://{address}/v1\nexport ANTHROPIC_BASE_URL=http://{address}\n"
+    ))
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

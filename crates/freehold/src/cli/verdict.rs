@@ -1,0 +1,104 @@
+//! `freehold verdict`: the same decision on scores from anyone's harness.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use freehold_evidence::{Decision, Pair, Rule, Verdict};
+
+use crate::assess::result::Row;
+use crate::exit::{Exit, Fault};
+use crate::report;
+use crate::stdout;
+
+/// Decide on paired scores from any harness: a CSV with the columns case,incumbent,candidate[,cluster], scores in [0,1].
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: freehold verdict scores.csv --margin 0.02\n\n\
+    Ends with 0 when adequate, 1 when not adequate, 3 when undecided.")]
+pub(super) struct Arguments {
+    /// The scores; `-` reads standard input.
+    #[arg(value_name = "PAIRS.csv")]
+    file: PathBuf,
+    /// The largest loss of score that is accepted; decide it before you look at the scores.
+    #[arg(long)]
+    margin: f64,
+    /// The one-sided level of the decision.
+    #[arg(long, default_value_t = 0.95)]
+    confidence: f64,
+    /// How the candidate is called in the output.
+    #[arg(long, default_value = "candidate")]
+    candidate: String,
+    /// How the incumbent is called in the output.
+    #[arg(long, default_value = "incumbent")]
+    incumbent: String,
+    /// Print the row as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Deserialize)]
+struct Scores {
+    case: String,
+    incumbent: f64,
+    candidate: f64,
+    #[serde(default)]
+    cluster: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let rule = Rule::new(arguments.margin, arguments.confidence)
+        .map_err(|error| Fault::input("the rule cannot be used").because(error))?;
+    let pairs = read(&arguments.file)?;
+    let decision = freehold_evidence::decide(&pairs, &rule)
+        .map_err(|error| Fault::input(format!("no decision on {}", arguments.file.display())).because(error))?;
+    let row = row(arguments, &decision);
+    if arguments.json {
+        stdout::line(serde_json::to_string(&row)?)?;
+    } else {
+        stdout::block(report::terminal(std::slice::from_ref(&row), report::Style::of_stdout()))?;
+        for note in &decision.notes {
+            stdout::line(format_args!("  {note}"))?;
+        }
+    }
+    Ok(exit_of(decision.verdict))
+}
+
+/// Returns the exit code of a verdict.
+pub(super) fn exit_of(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Adequate => Exit::Done,
+        Verdict::NotAdequate => Exit::NotAdequate,
+        Verdict::Undecided => Exit::Undecided,
+    }
+}
+
+fn read(file: &PathBuf) -> Result<Vec<Pair>, Fault> {
+    let cannot = |error: std::io::Error| Fault::input(format!("cannot read {}", file.display())).because(error);
+    let input: Box<dyn Read> =
+        if file.as_os_str() == "-" { Box::new(std::io::stdin()) } else { Box::new(File::open(file).map_err(cannot)?) };
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
+    let mut pairs = Vec::new();
+    for row in reader.deserialize::<Scores>() {
+        let row = row.map_err(|error| {
+            Fault::input(format!("row {} of {}", pairs.len() + 1, file.display()))
+                .because(error)
+                .hint("the columns are case,incumbent,candidate and, when cases come in groups, cluster")
+        })?;
+        let cluster = row.cluster.filter(|cluster| !cluster.is_empty());
+        pairs.push(Pair { case: row.case, incumbent: row.incumbent, candidate: row.candidate, cluster });
+    }
+    Ok(pairs)
+}
+
+fn row(arguments: &Arguments, decision: &Decision) -> Row {
+    Row::of(
+        decision,
+        crate::assess::result::Named {
+            step: arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+            candidate: arguments.candidate.clone(),
+            incumbent: arguments.incumbent.clone(),
+            reference: "given".to_owned(),
+            check: "given".to_owned(),
+        },
+    )
+}

@@ -1,0 +1,7 @@
+//! The configuration: defaults, then `freehold.toml`, then the environment, then flags; checked before anything starts.
+
+pub mod layers;
+mod settings;
+
+pub use layers::{Layers, Origin};
+pub use settings::{Assess, Engine, Model, OnFailure, Record, Server, Settings, Upstream};

@@ -1,0 +1,159 @@
+//! The settings as checked types, with their units in their names.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use freehold_gateway::Secret;
+use freehold_wire::Api;
+use serde::Deserialize;
+
+/// All settings of one start.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// Where and within which limits the gateway serves.
+    pub server: Server,
+    /// How calls are recorded.
+    pub record: Record,
+    /// How our own engine runs.
+    pub engine: Engine,
+    /// What an assessment takes when nothing is said.
+    pub assess: Assess,
+    /// Where newer vendor facts lie; the embedded ones are used otherwise.
+    #[serde(default)]
+    pub facts: Facts,
+    /// The upstreams that can be called.
+    #[serde(default, rename = "upstream")]
+    pub upstreams: Vec<Upstream>,
+    /// The GGUF files that our own engine serves.
+    #[serde(default, rename = "model")]
+    pub models: Vec<Model>,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Server {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The largest request body.
+    pub body_mib_max: usize,
+    /// The largest request head.
+    pub header_kib_max: usize,
+    /// The most calls in flight.
+    pub calls_max: usize,
+    /// How long a shutdown waits for calls in flight.
+    pub drain_s: u64,
+    /// How long connecting to an upstream may take.
+    pub connect_timeout_ms: u64,
+    /// How long an upstream may take until the head of its answer.
+    pub first_byte_timeout_s: u64,
+    /// How long an upstream may pause in mid-answer.
+    pub idle_timeout_s: u64,
+}
+
+/// `[record]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Record {
+    /// What happens to a call that cannot be recorded.
+    pub on_failure: OnFailure,
+    /// How long the end of an answer waits for its record at most; 0 does not wait.
+    pub wait_ms_max: u64,
+    /// How long the writer gathers calls into one commit.
+    pub commit_window_ms: u64,
+    /// The most calls that wait for the writer.
+    pub queue_calls_max: usize,
+    /// The most bytes that wait for the writer.
+    pub queue_mib_max: usize,
+}
+
+/// What happens to a call that cannot be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// It is answered, and the gap is counted.
+    Serve,
+    /// It is refused.
+    Refuse,
+}
+
+/// `[engine]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Engine {
+    /// How often a crashed worker is started again within the window.
+    pub restarts_max: u32,
+    /// The window of the restart budget.
+    pub restart_window_s: u64,
+    /// How long loading a model may take.
+    pub load_timeout_s: u64,
+    /// The most requests that wait for one model.
+    pub queue_requests_max: usize,
+}
+
+/// `[assess]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Assess {
+    /// The largest loss of score that is accepted.
+    pub margin: f64,
+    /// The one-sided level of the decision.
+    pub confidence: f64,
+    /// The most cases that are replayed.
+    pub cases_max: usize,
+    /// The most replays in flight.
+    pub concurrency: usize,
+}
+
+/// `[facts]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Facts {
+    /// A vendor facts file that replaces the embedded one.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+}
+
+/// `[[upstream]]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Upstream {
+    /// Its name here.
+    pub name: String,
+    /// The address below which the API's paths lie, without `/v1`.
+    pub base_url: String,
+    /// The dialects it speaks.
+    pub apis: Vec<Api>,
+    /// The key to send; without one the caller's own passes through.
+    #[serde(default)]
+    pub key: Option<Secret>,
+    /// The models it serves; empty for any.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Whether it only plays a vendor; said wherever it shows.
+    #[serde(default)]
+    pub simulated: bool,
+}
+
+/// `[[model]]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Model {
+    /// Its name here, which callers may ask for.
+    pub name: String,
+    /// The GGUF file; relative to the configuration file.
+    pub path: PathBuf,
+    /// The longest prompt and answer together, per sequence.
+    #[serde(default = "context_tokens")]
+    pub context_tokens: u32,
+    /// How many sequences run at once.
+    #[serde(default = "slots")]
+    pub slots: u32,
+    /// Threads of the worker; as many as there are cores when not said.
+    #[serde(default)]
+    pub threads: Option<u32>,
+    /// The backend: `llama`, or `scripted` for trials without weights.
+    #[serde(default)]
+    pub backend: freehold_engine::Backend,
+}
+
+fn context_tokens() -> u32 {
+    2048
+}
+
+fn slots() -> u32 {
+    4
+}

@@ -1,0 +1,116 @@
+//! Generations of routes: made by a move, selected again by a rollback, and awaited on the running gateway.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use freehold_store::{Generation, NewGeneration, Route, Store};
+
+use crate::exit::Fault;
+use crate::home::{Place, RunningGateway};
+use crate::stdout;
+
+/// How long a command waits for the running gateway to serve the new generation.
+const SWITCH_TIMEOUT: Duration = Duration::from_secs(5);
+const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+const ASK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Makes a generation in which `step` takes this route and every other step stays as it is.
+///
+/// # Errors
+/// The store cannot be written.
+pub fn make(store: &Store, step: &str, route: Route) -> anyhow::Result<Generation> {
+    let mut routes = store.generation()?.routes;
+    let reason = format!("move {step} to {}/{}", route.upstream, route.model);
+    routes.insert(step.to_owned(), route);
+    Ok(store.add_generation(NewGeneration { at_ms: now_ms(), who: who(), reason, restores: None, routes })?)
+}
+
+/// Makes a generation with the routes of an older one: the numbered one, or the one before the current.
+///
+/// # Errors
+/// There is no such generation, or the store cannot be written.
+pub fn back(store: &Store, wanted: Option<u64>) -> anyhow::Result<Generation> {
+    let current = store.generation()?;
+    let effective = current.restores.unwrap_or(current.number);
+    let number = match wanted {
+        Some(number) => number,
+        None => effective.checked_sub(1).ok_or_else(|| {
+            Fault::input("there is no generation to go back to: nothing was moved yet")
+                .hint("`freehold steps` shows who serves each step")
+        })?,
+    };
+    let routes = if number == 0 {
+        Default::default()
+    } else {
+        let all = store.generations()?;
+        let found = all.into_iter().find(|generation| generation.number == number);
+        found
+            .ok_or_else(|| Fault::input(format!("there is no generation {number}; the newest is {}", current.number)))?
+            .routes
+    };
+    let reason = format!("rollback to generation {number}");
+    Ok(store.add_generation(NewGeneration { at_ms: now_ms(), who: who(), reason, restores: Some(number), routes })?)
+}
+
+/// Prints a new generation and waits until the running gateway serves it, where one runs.
+///
+/// # Errors
+/// A gateway runs and does not take the generation in time.
+pub fn tell(place: &Place, generation: &Generation, json: bool) -> anyhow::Result<()> {
+    if json {
+        stdout::line(serde_json::to_string(generation)?)?;
+    } else {
+        stdout::line(format_args!("generation {}: {}", generation.number, generation.reason))?;
+        for (step, route) in &generation.routes {
+            stdout::line(format_args!("  {step} → {}/{} ({})", route.upstream, route.model, route.stage))?;
+        }
+    }
+    match await_gateway(place, generation.number)? {
+        Some(waited) => eprintln!("the running gateway serves it now ({} ms)", waited.as_millis()),
+        None => eprintln!("no gateway is running; the next `freehold up` serves it"),
+    }
+    Ok(())
+}
+
+fn await_gateway(place: &Place, number: u64) -> anyhow::Result<Option<Duration>> {
+    let Some(running) = RunningGateway::read(&place.home()?) else { return Ok(None) };
+    let begun = Instant::now();
+    loop {
+        match served_generation(&running) {
+            None if begun.elapsed() < ASK_TIMEOUT => {}
+            None => return Ok(None),
+            Some(served) if served >= number => return Ok(Some(begun.elapsed())),
+            Some(_) if begun.elapsed() > SWITCH_TIMEOUT => {
+                return Err(Fault::internal(format!(
+                    "the gateway on {} did not take generation {number}",
+                    running.address
+                ))
+                .hint("look at its log; the generation is stored and a restart serves it")
+                .into());
+            }
+            Some(_) => {}
+        }
+        std::thread::park_timeout(ASK_PAUSE);
+    }
+}
+
+/// Asks a gateway which generation it serves; `None` when it does not answer.
+fn served_generation(running: &RunningGateway) -> Option<u64> {
+    let mut stream = TcpStream::connect_timeout(&running.address, ASK_TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(ASK_TIMEOUT)).ok()?;
+    write!(stream, "GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", running.address).ok()?;
+    let mut answer = String::new();
+    stream.take(64 << 10).read_to_string(&mut answer).ok()?;
+    let body = answer.split_once("\r\n\r\n")?.1;
+    let health: serde_json::Value = serde_json::from_str(body).ok()?;
+    health.get("generation")?.as_u64()
+}
+
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+fn who() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned())
+}

@@ -1,0 +1,67 @@
+//! How candidates are named: a `[[model]]` by its name, anything else as `UPSTREAM/MODEL`.
+
+use std::fmt;
+
+use crate::config::{Model, Settings, Upstream, layers};
+use crate::exit::Fault;
+
+/// The upstream name under which our own engine goes.
+pub const ENGINE: &str = "engine";
+
+/// Who can serve a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The upstream's name, or `engine`.
+    pub upstream: String,
+    /// The model's name there.
+    pub model: String,
+}
+
+impl Target {
+    /// Reads a candidate's name against what is configured.
+    ///
+    /// # Errors
+    /// Nothing of that name is configured.
+    pub fn parse(name: &str, settings: &Settings) -> Result<Self, Fault> {
+        if settings.models.iter().any(|model| model.name == name) {
+            return Ok(Target { upstream: ENGINE.to_owned(), model: name.to_owned() });
+        }
+        if let Some((upstream, model)) = name.split_once('/')
+            && settings.upstreams.iter().any(|known| known.name == upstream)
+            && !model.is_empty()
+        {
+            return Ok(Target { upstream: upstream.to_owned(), model: model.to_owned() });
+        }
+        let known: Vec<&str> = settings.models.iter().map(|model| model.name.as_str()).collect();
+        let hint = match layers::nearest(name, &known) {
+            Some(nearest) => format!("did you mean {nearest}?"),
+            None => format!(
+                "models: {}; upstreams: {} (write UPSTREAM/MODEL); add one to freehold.toml",
+                listed(known.into_iter()),
+                listed(settings.upstreams.iter().map(|upstream| upstream.name.as_str()))
+            ),
+        };
+        Err(Fault::input(format!("no model or upstream is called {name:?}")).hint(hint))
+    }
+
+    /// Returns the model's entry, when it is one of our own engine's.
+    pub fn own_model<'a>(&self, settings: &'a Settings) -> Option<&'a Model> {
+        settings.models.iter().find(|model| self.upstream == ENGINE && model.name == self.model)
+    }
+
+    /// Returns the upstream's entry, when it is one.
+    pub fn upstream<'a>(&self, settings: &'a Settings) -> Option<&'a Upstream> {
+        settings.upstreams.iter().find(|upstream| upstream.name == self.upstream)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.upstream, self.model)
+    }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,53 @@
+//! What the simulated vendor says: the gold, another right wording of it, or a mistake at the declared rate.
+
+use std::collections::HashMap;
+
+use freehold_wire::{Answer, Finish, ToolCall, Usage};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use super::Manner;
+use crate::sample::business::{self, StepName, Ticket};
+
+/// A rough length of a token, in bytes, for the usage it reports.
+const TOKEN_BYTES: usize = 4;
+
+/// Answers a request of the sample business; `None` where it is none. The `number` makes it differ from itself.
+pub(super) fn answer(known: &HashMap<String, Ticket>, manner: &Manner, body: &[u8], number: u64) -> Option<Answer> {
+    let request: Value = serde_json::from_slice(body).ok()?;
+    let ticket = known.get(business::ticket_text(&request)?)?;
+    let step = step_of(&request);
+    let mut rng = ChaCha8Rng::seed_from_u64(manner.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let said = if rng.random_bool(manner.error_rate) {
+        business::mistake(step, ticket, &mut rng)
+    } else {
+        business::paraphrase(step, ticket, &mut rng)
+    };
+    Some(spelt(said, body.len(), number))
+}
+
+fn step_of(request: &Value) -> StepName {
+    if request.get("tools").is_some() {
+        return StepName::Decide;
+    }
+    match request["response_format"]["json_schema"]["name"].as_str() {
+        Some("triage") => StepName::Triage,
+        Some("extract") => StepName::Extract,
+        _ => StepName::Reply,
+    }
+}
+
+fn spelt(said: business::Answer, request_bytes: usize, number: u64) -> Answer {
+    let (text, tool_calls, finish) = match said {
+        business::Answer::Text(text) => (text, Vec::new(), Finish::Stop),
+        business::Answer::ToolCall { name, arguments } => {
+            let call = ToolCall { id: format!("call_sim{number:08x}"), name, arguments: arguments.to_string() };
+            (String::new(), vec![call], Finish::ToolCalls)
+        }
+    };
+    let bytes = text.len() + tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
+    let usage =
+        Usage { input: (request_bytes / TOKEN_BYTES) as u64, cache_read: 0, output: (bytes / TOKEN_BYTES) as u64 + 1 };
+    Answer { text, tool_calls, finish: Some(finish), usage: Some(usage), ..Answer::default() }
+}

@@ -1,0 +1,9 @@
+//! Tests of the binary and what it is made of: commands, imports, official clients, real data, reports.
+
+mod clients;
+mod commands;
+mod import;
+mod moves;
+mod real_data;
+mod report;
+mod running;

@@ -1,0 +1,100 @@
+//! Recordings that nobody here wrote: converted, imported, found again as steps, and judged.
+
+mod cassettes;
+mod tau;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::running::{real_data, run};
+
+fn imported(home: &Path, lines: &[Value]) -> Value {
+    let mut text = String::new();
+    for line in lines {
+        writeln!(text, "{line}").unwrap();
+    }
+    std::fs::write(home.join("calls.jsonl"), text).unwrap();
+    let ran = run(home, &["import", "calls.jsonl", "--json"]);
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr))
+}
+
+fn steps(home: &Path) -> Vec<Value> {
+    let ran = run(home, &["steps", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn airline_desk_is_two_steps_of_two_hundred_runs() {
+    let Some(folder) = real_data("tau_airline_gpt4o") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let lines = tau::lines(&folder);
+    let done = imported(home.path(), &lines);
+    assert_eq!(done["added"].as_u64(), Some(lines.len() as u64), "{done}");
+    let steps = steps(home.path());
+    assert_eq!(steps.len(), 2, "{steps:?}");
+    let agent = steps.iter().find(|step| step["calls"] == 2454).expect("the agent's 2,454 calls are one step");
+    assert_eq!(agent["runs"], 200);
+    assert!(agent["usd"].is_null(), "these recordings do not say their tokens, so the cost is unknown");
+    assert!(agent["retirement"].is_string(), "the retirement of gpt-4o is known");
+}
+
+#[test]
+fn cassettes_of_two_frameworks_import_whole() {
+    let Some(folder) = real_data("wire_cassettes") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let lines = cassettes::lines(&folder);
+    assert!(lines.len() > 1_500, "{} calls in a dialect we know", lines.len());
+    let done = imported(home.path(), &lines);
+    let rejected = done["rejected"].as_u64().unwrap();
+    assert_eq!(rejected, 0, "{done}");
+    assert_eq!(done["added"].as_u64(), Some(lines.len() as u64), "{done}");
+    let calls: u64 = steps(home.path()).iter().map(|step| step["calls"].as_u64().unwrap()).sum();
+    assert_eq!(calls, lines.len() as u64);
+}
+
+#[test]
+fn published_pairs_get_the_verdicts_of_their_scores() {
+    let Some(file) = real_data("zeroeval/gsm_correct.csv") else { return };
+    let home = tempfile::tempdir().unwrap();
+    for (candidate, margin, expected) in [
+        ("Mistral-Large-2", "0.02", "exit 0: -0.7 [-1.5, +0.1] adequate"),
+        ("Qwen2-72B-Instruct", "0.02", "exit 1: -3.6 [-4.7, -2.5] not_adequate"),
+        ("Qwen2-72B-Instruct", "0.05", "exit 0: -3.6 [-4.7, -2.5] adequate"),
+    ] {
+        pairs(&file, candidate, &home.path().join("pairs.csv"));
+        let ran = run(home.path(), &["verdict", "pairs.csv", "--margin", margin, "--json"]);
+        let row: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+        let points = |key: &str| row[key].as_f64().unwrap() * 100.0;
+        let shown = format!(
+            "exit {}: {:+.1} [{:+.1}, {:+.1}] {}",
+            ran.code,
+            points("difference"),
+            points("lower"),
+            points("upper"),
+            row["verdict"].as_str().unwrap()
+        );
+        assert_eq!(shown, expected, "{candidate} at {margin}");
+        assert_eq!(row["n"], 1319);
+    }
+}
+
+fn pairs(file: &Path, candidate: &str, to: &Path) {
+    let mut reader = csv::Reader::from_path(file).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let column = |wanted: &str| {
+        headers
+            .iter()
+            .position(|name| name.rsplit('/').next() == Some(wanted))
+            .unwrap_or_else(|| panic!("{wanted} in {headers:?}"))
+    };
+    let (incumbent, candidate) = (column("gpt-4o-2024-08-06"), column(candidate));
+    let mut text = String::from("case,incumbent,candidate\n");
+    for row in reader.records() {
+        let row = row.unwrap();
+        writeln!(text, "{},{},{}", &row[0], &row[incumbent], &row[candidate]).unwrap();
+    }
+    std::fs::write(to, text).unwrap();
+}
