@@ -12,6 +12,12 @@ use crate::Secret;
 /// The name that a route gives our own engine; no upstream may carry it.
 pub const ENGINE: &str = "engine";
 
+/// The name that a record carries where nobody was asked; no upstream may carry it.
+pub(crate) const NOBODY: &str = "none";
+
+/// Names with a meaning of their own in routes and records.
+const RESERVED: [&str; 3] = [ENGINE, NOBODY, "import"];
+
 /// Everything the gateway is told at start.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -198,8 +204,8 @@ impl Upstream {
 
     fn fault(&self) -> Option<String> {
         let authority = self.base_url.authority().map_or("", http::uri::Authority::as_str);
-        if self.name.is_empty() || self.name == ENGINE || self.name.contains('/') {
-            return Some(format!("a name must not be empty, contain a slash or be {ENGINE:?}"));
+        if self.name.is_empty() || self.name.contains('/') || RESERVED.contains(&self.name.as_str()) {
+            return Some(format!("a name must not be empty, contain a slash or be one of {}", RESERVED.join(", ")));
         }
         if !matches!(self.base_url.scheme_str(), Some("http" | "https")) || authority.is_empty() {
             return Some("base_url must begin with http:// or https:// and name a host".to_owned());

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -31,14 +33,14 @@ pub(crate) type Failed = (CallError, OpenRecord);
 pub(crate) async fn walk(
     shared: &Shared,
     plan: Plan,
-    arrived: Arrived,
+    mut arrived: Arrived,
     record: OpenRecord,
 ) -> Result<Response<ReplyBody>, Failed> {
     match plan {
         Plan::Engine { model, .. } => by_engine(shared, &model, arrived, record).await,
         Plan::Upstream { at, model, chosen } => {
             let upstream = &shared.config.upstreams[at];
-            let sent = match outgoing(upstream, model.as_deref(), &arrived, chosen) {
+            let sent = match outgoing(upstream, model.as_deref(), &mut arrived, chosen) {
                 Ok(request) => shared.pool.send(&upstream.name, request).await,
                 Err(error) => Err(error),
             };
@@ -96,10 +98,10 @@ async fn by_engine(
 fn outgoing(
     upstream: &Upstream,
     model: Option<&str>,
-    arrived: &Arrived,
+    arrived: &mut Arrived,
     chosen: Chosen,
 ) -> Result<Request<Full<Bytes>>, CallError> {
-    let mut sent = arrived.parts.headers.clone();
+    let mut sent = std::mem::take(&mut arrived.parts.headers);
     let body = match model {
         None => arrived.body.clone(),
         Some(model) => {
@@ -129,10 +131,13 @@ async fn by_upstream(
     (arrived, mut record): (Arrived, OpenRecord),
 ) -> Result<Response<ReplyBody>, Failed> {
     let (parts, body) = response.into_parts();
+    let is_framed = is_framed(&parts);
     let (status, mut marks) = (parts.status, parts.headers);
     let is_sse = marks.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     let shape = if is_sse { Shape::Streamed } else { Shape::Whole };
-    record.upstream_answers(status, shape, encoding::of(&marks));
+    let codings = encoding::of(&marks);
+    let shows_its_end = is_framed || !codings.is_empty() || !status.is_success();
+    record.upstream_answers(status, shape, codings);
     headers::to_caller(&mut marks);
     reply::mark(&mut marks, record.call());
     if upstream.simulated {
@@ -140,7 +145,8 @@ async fn by_upstream(
     }
     let permit = arrived.permit;
     if is_sse || (arrived.view.is_stream && status.is_success()) {
-        return Ok(tee(shared, (status, marks), (Source::Upstream(body), VecDeque::new()), record, permit));
+        let source = if is_sse && !shows_its_end { Source::Unframed(body) } else { Source::Upstream(body) };
+        return Ok(tee(shared, (status, marks), (source, VecDeque::new()), record, permit));
     }
     match hold(shared, &upstream.name, body, &mut record).await {
         Ok(Held::Whole(body)) => {
@@ -154,6 +160,12 @@ async fn by_upstream(
         }
         Err(error) => Err((error, record)),
     }
+}
+
+/// Returns whether the end of a body shows by itself, as opposed to lasting until the connection closes.
+fn is_framed(head: &http::response::Parts) -> bool {
+    let headers = &head.headers;
+    head.version == Version::HTTP_2 || headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// Closes the record of a whole answer, and lets the answer go once the record is durable or the wait is over.

@@ -90,7 +90,7 @@ pub(crate) fn blank(api: Api, stamp: Stamp) -> Call {
         step_by: "head".to_owned(),
         run: None,
         model: String::new(),
-        upstream: "none".to_owned(),
+        upstream: crate::config::NOBODY.to_owned(),
         served_model: None,
         request: Vec::new(),
         response: Vec::new(),

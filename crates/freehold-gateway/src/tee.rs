@@ -25,6 +25,8 @@ use crate::record::{Closing, Ending, OpenRecord};
 pub(crate) enum Source {
     /// An upstream, whose bytes pass unaltered.
     Upstream(Incoming),
+    /// An upstream whose stream lasts until the connection closes, so that only its closing event tells an end from a cut.
+    Unframed(Incoming),
     /// Our own engine, spelt in the caller's dialect.
     Engine(Pin<Box<dyn Stream<Item = Piece> + Send>>),
 }
@@ -57,6 +59,8 @@ pub(crate) struct Tee {
     /// Frames that may leave before anything else.
     ready: VecDeque<Frame<Bytes>>,
     may_hold: bool,
+    /// Whether what seems to be the closing event has come.
+    has_closed: bool,
     pause: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
@@ -91,18 +95,30 @@ impl Tee {
     ) -> Self {
         let pause = Box::pin(tokio::time::sleep(terms.idle_timeout));
         let may_hold = !terms.record_wait.is_zero();
-        Tee { source, record: Some(record), terms, state: State::Passing, ready, may_hold, pause, _permit: permit }
+        Tee {
+            source,
+            record: Some(record),
+            terms,
+            state: State::Passing,
+            ready,
+            may_hold,
+            has_closed: false,
+            pause,
+            _permit: permit,
+        }
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let polled = match &mut self.source {
-            Source::Upstream(body) => Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
-                None => Step::End,
-                Some(Ok(frame)) => Step::Piece { frame, ending: body.is_end_stream().then(Ending::default) },
-                Some(Err(error)) => {
-                    Step::Broken(CallError::Cut { upstream: self.terms.upstream.clone(), found: error.to_string() })
-                }
-            }),
+            Source::Upstream(body) | Source::Unframed(body) => {
+                Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
+                    None => Step::End,
+                    Some(Ok(frame)) => Step::Piece { frame, ending: body.is_end_stream().then(Ending::default) },
+                    Some(Err(error)) => {
+                        Step::Broken(CallError::Cut { upstream: self.terms.upstream.clone(), found: error.to_string() })
+                    }
+                })
+            }
             Source::Engine(pieces) => pieces.as_mut().poll_next(cx).map(|piece| match piece {
                 None => Step::End,
                 Some(piece) => Step::Piece { frame: Frame::data(piece.bytes), ending: piece.ending },
@@ -135,8 +151,9 @@ impl Tee {
                 None
             }
             Step::Piece { frame, ending: None } => {
-                let seems_last = self.may_hold && frame.data_ref().is_some_and(|piece| closes(self.terms.api, piece));
-                if matches!(self.state, State::Passing) && !seems_last {
+                let is_closing = frame.data_ref().is_some_and(|piece| closes(self.terms.api, piece));
+                self.has_closed |= is_closing;
+                if matches!(self.state, State::Passing) && !(is_closing && self.may_hold) {
                     return Some(frame);
                 }
                 self.ready.push_back(frame);
@@ -146,16 +163,25 @@ impl Tee {
                 }
                 None
             }
+            Step::End if matches!(self.source, Source::Unframed(_)) && !self.has_closed => {
+                let found = "the connection closed before the closing event".to_owned();
+                self.break_off(CallError::Cut { upstream: self.terms.upstream.clone(), found });
+                None
+            }
             Step::End => {
                 self.commit(Ending::default());
                 None
             }
             Step::Broken(error) => {
-                drop(self.close(Ending { failure: Some(error.failure()), usage: None }));
-                self.state = State::Breaking(Some(error));
+                self.break_off(error);
                 None
             }
         }
+    }
+
+    fn break_off(&mut self, error: CallError) {
+        drop(self.close(Ending { failure: Some(error.failure()), usage: None }));
+        self.state = State::Breaking(Some(error));
     }
 
     fn close(&mut self, ending: Ending) -> Option<Closing> {

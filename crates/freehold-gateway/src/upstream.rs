@@ -9,10 +9,11 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -32,14 +33,18 @@ pub(crate) struct Pool {
 impl Pool {
     /// Makes an empty pool.
     pub(crate) fn new(config: &GatewayConfig) -> Result<Self, Error> {
-        let dialer = Dialer { inner: connector(config)?, timeout: config.connect_timeout };
+        Ok(Pool::with_tls(config, tls(config)?))
+    }
+
+    fn with_tls(config: &GatewayConfig, tls: ClientConfig) -> Self {
+        let dialer = Dialer { inner: connector(config, tls), timeout: config.connect_timeout };
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(config.pool_idle_timeout)
             .pool_max_idle_per_host(config.pool_idle_max)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .build(dialer);
-        Ok(Pool { client, connect_timeout: config.connect_timeout, first_byte_timeout: config.first_byte_timeout })
+        Pool { client, connect_timeout: config.connect_timeout, first_byte_timeout: config.first_byte_timeout }
     }
 
     /// Sends a request and waits for the head of the answer. Dropping the future, or the body, ends the exchange.
@@ -98,28 +103,94 @@ impl Service<Uri> for Dialer {
     }
 }
 
-fn connector(config: &GatewayConfig) -> Result<HttpsConnector<HttpConnector>, Error> {
+fn connector(config: &GatewayConfig, tls: ClientConfig) -> HttpsConnector<HttpConnector> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(config.connect_timeout));
-    let provider = rustls::crypto::ring::default_provider();
-    let builder = HttpsConnectorBuilder::new();
-    // Reading the system's roots takes longer than all the rest of the start, so it is left out where nothing needs them.
-    let https = config.upstreams.iter().find(|upstream| upstream.base_url.scheme_str() == Some("https"));
-    let builder = match https {
-        Some(upstream) => builder
-            .with_provider_and_native_roots(provider)
-            .map_err(|source| Error::Roots { upstream: upstream.name.clone(), source })?,
-        None => builder.with_tls_config(without_roots(provider)),
-    };
-    Ok(builder.https_or_http().enable_all_versions().wrap_connector(http))
+    HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(http)
 }
 
-fn without_roots(provider: rustls::crypto::CryptoProvider) -> rustls::ClientConfig {
-    rustls::ClientConfig::builder_with_provider(provider.into())
+/// Returns how TLS is spoken: with the system's roots, which are only read where an upstream needs them, as that takes
+/// longer than all the rest of the start.
+fn tls(config: &GatewayConfig) -> Result<ClientConfig, Error> {
+    let https = config.upstreams.iter().find(|upstream| upstream.base_url.scheme_str() == Some("https"));
+    let Some(upstream) = https else { return Ok(trusting(RootCertStore::empty())) };
+    let failed = |source| Error::Roots { upstream: upstream.name.clone(), source };
+    Ok(tls_builder().with_native_roots().map_err(failed)?.with_no_client_auth())
+}
+
+fn trusting(roots: RootCertStore) -> ClientConfig {
+    tls_builder().with_root_certificates(roots).with_no_client_auth()
+}
+
+fn tls_builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .expect("ring supports the default versions of TLS")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// Serves one answer over TLS on a free port of loopback; returns its address and the certificate to trust.
+    async fn secure_upstream() -> (Uri, rustls::pki_types::CertificateDer<'static>) {
+        let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let certificate = own.cert.der().clone();
+        let tls = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("https://localhost:{}/v1/messages", listener.local_addr().unwrap().port()).parse().unwrap();
+        tokio_util::task::TaskTracker::new().spawn(async move {
+            let (socket, _) = listener.accept().await.unwrap();
+            // A caller that does not trust us ends the handshake.
+            let Ok(mut socket) = TlsAcceptor::from(std::sync::Arc::new(tls)).accept(socket).await else { return };
+            let mut request = [0; 1024];
+            assert!(socket.read(&mut request).await.unwrap() > 0);
+            socket.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        });
+        (uri, certificate)
+    }
+
+    fn request(uri: Uri) -> Request<Full<Bytes>> {
+        Request::post(uri).body(Full::new(Bytes::from_static(b"{}"))).unwrap()
+    }
+
+    #[tokio::test]
+    async fn upstream_with_a_trusted_certificate_is_reached_over_tls() {
+        let (uri, certificate) = secure_upstream().await;
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let pool = Pool::with_tls(&GatewayConfig::default(), trusting(roots));
+        assert_eq!(pool.send("vendor", request(uri)).await.unwrap().status(), StatusCode::CREATED);
+    }
+
+    #[tokio::test]
+    async fn upstream_with_an_unknown_certificate_is_not_spoken_to() {
+        let (uri, _) = secure_upstream().await;
+        let pool = Pool::with_tls(&GatewayConfig::default(), trusting(RootCertStore::empty()));
+        let error = pool.send("vendor", request(uri)).await.unwrap_err();
+        assert!(matches!(&error, CallError::Connect { found, .. } if found.contains("certificate")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn upstream_that_is_silent_at_the_handshake_times_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let config = GatewayConfig { connect_timeout: Duration::from_millis(30), ..GatewayConfig::default() };
+        let pool = Pool::with_tls(&config, trusting(RootCertStore::empty()));
+        let error = pool.send("vendor", request(uri)).await.unwrap_err();
+        assert!(matches!(error, CallError::ConnectTimeout { .. }), "{error}");
+    }
 }

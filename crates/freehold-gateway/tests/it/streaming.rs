@@ -104,6 +104,28 @@ fn whole_answer_that_is_cut_becomes_an_error_in_the_callers_dialect() {
 }
 
 #[test]
+fn stream_until_the_connection_closes_is_whole_only_with_its_closing_event() {
+    house::run(async {
+        let (house, mut mock) = streaming(|_| ()).await;
+        let head = "HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        for (rest, expected, failure) in [(DONE, Piece::End, None), ("", Piece::Broken, Some("cut"))] {
+            let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", REQUEST.as_bytes())).await;
+            let mut exchange = mock.next().await;
+            exchange.send(format!("{head}{SECOND}{rest}")).await;
+            drop(exchange);
+            let mut reply = Reply::read(socket).await;
+            assert_eq!(reply.body().await, (format!("{SECOND}{rest}").into_bytes(), expected));
+            let id = reply.call_id();
+            // A broken answer does not wait for its record, so the next commit is waited for.
+            while house.store.call(&id).unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(house.recorded(&id).failure.map(|failure| failure.kind).as_deref(), failure);
+        }
+    });
+}
+
+#[test]
 fn stream_that_lacks_its_closing_event_passes_and_is_recorded_as_cut() {
     house::run(async {
         let (house, mut mock) = streaming(|_| ()).await;
