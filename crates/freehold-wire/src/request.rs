@@ -12,7 +12,7 @@ use crate::{Api, ToolCall};
 pub struct Request {
     /// The dialect it came in.
     pub api: Api,
-    /// The model that was asked for.
+    /// The model that was asked for; empty where the body does not say (never in Anthropic's dialect).
     pub model: String,
     /// System, developer and `instructions` texts in order, joined by one empty line; empty when there is none.
     pub system: String,

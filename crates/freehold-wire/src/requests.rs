@@ -63,8 +63,7 @@ fn field_error(api: Api, fault: Fault) -> Error {
 fn common(api: Api, json: &Json<'_>) -> Result<Request, Fault> {
     json.object()?;
     let model = match api {
-        // A Responses request may name a stored prompt instead, which knows its model.
-        // Some hosts name the model in the path instead.
+        // Some hosts name the model in the path, and a stored prompt of Responses knows its own.
         Api::OpenAiChat | Api::OpenAiResponses => json.optional_str("model")?.unwrap_or_default(),
         Api::AnthropicMessages => json.required_str("model")?,
     };

@@ -307,7 +307,7 @@ fn errors_name_the_field_and_not_the_text() {
     let fault = |pointer: &str, spoilt: Value, field: &str, found: &str| {
         assert_fault(Api::OpenAiChat, pointer, spoilt, field, found);
     };
-    fault("/model", Value::Null, "model", NO_STRING);
+    fault("/model", json!(1), "model", "a number where a string is expected");
     fault("/messages/3/role", json!(secret), "messages[3].role", "a string of 31 bytes is no role of this API");
     let text = "/messages/2/content/1/text";
     fault(text, json!(7), "messages[2].content[1].text", "a number where a string is expected");
@@ -333,6 +333,7 @@ fn errors_of_the_other_dialects_name_the_field_too() {
     let fault = |pointer: &str, spoilt: Value, field: &str, found: &str| {
         assert_fault(Api::AnthropicMessages, pointer, spoilt, field, found);
     };
+    fault("/model", Value::Null, "model", NO_STRING);
     fault("/system", json!(true), "system", "a boolean where a string or an array is expected");
     let result = "messages[2].content[0].content";
     fault("/messages/2/content/0/content", json!(1), result, "a number where a string or an array is expected");
@@ -344,4 +345,26 @@ fn bodies_that_are_no_requests_are_refused() {
     let error = requests::read(Api::OpenAiChat, b"[]").unwrap_err();
     assert_eq!(error.to_string(), "field (body) of the openai.chat request: an array where an object is expected");
     assert!(matches!(requests::read(Api::OpenAiChat, b"{\"model\": \"m"), Err(requests::Error::Json(_))));
+}
+
+#[test]
+fn messages_of_the_model_in_a_row_stay_turns_of_their_own() {
+    let say = |text: &str| json!({"role": "assistant", "content": text});
+    let body = json!({"model": "m", "input": [say("One."), say("Two.")]});
+    let texts: Vec<String> = read(Api::OpenAiResponses, &body).messages.iter().map(Message::text).collect();
+    assert_eq!(texts, ["One.", "Two."]);
+}
+
+#[test]
+fn of_repeated_names_the_last_counts() {
+    let request = requests::read(Api::OpenAiChat, br#"{"model":"a","messages":[],"model":"b"}"#).unwrap();
+    assert_eq!(request.model, "b");
+}
+
+#[test]
+fn openai_requests_need_not_name_a_model() {
+    for body in [json!({"messages": []}), json!({"messages": [], "model": null})] {
+        assert_eq!(read(Api::OpenAiChat, &body).model, "");
+        assert_eq!(read(Api::OpenAiResponses, &body).model, "");
+    }
 }

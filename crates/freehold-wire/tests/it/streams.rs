@@ -253,3 +253,11 @@ fn refusals_are_told_in_streams() {
     let answer = read(Api::OpenAiChat, &bytes).answer;
     assert_eq!((answer.text.as_str(), answer.finish), ("I will not.", Some(Finish::Refused)));
 }
+
+/// Some servers end a stream in the usual way even after an error.
+#[test]
+fn a_stream_with_an_error_is_not_complete() {
+    let bytes = chat(&[delta(&json!({"content": "Hel"})), json!({"error": {"type": "overloaded"}})]);
+    let outcome = read(Api::OpenAiChat, &bytes);
+    assert_eq!((outcome.is_complete, outcome.error.as_deref()), (false, Some("an error of type \"overloaded\"")));
+}
