@@ -118,11 +118,7 @@ async fn serve(
     }
     let config = &shared.config;
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
-        .max_buf_size(config.header_bytes_max)
-        .max_headers(256);
+    builder.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(config.header_bytes_max);
     let service = {
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
         service_fn(move |request| {

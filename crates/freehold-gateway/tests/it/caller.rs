@@ -89,6 +89,13 @@ impl Reply {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Sends another request on the same connection, once the body has been read.
+    pub(crate) async fn again(mut self, request: impl AsRef<[u8]>) -> TcpStream {
+        assert!(self.buffer.is_empty() && self.piece().await == Piece::End);
+        self.socket.write_all(request.as_ref()).await.unwrap();
+        self.socket
+    }
+
     pub(crate) fn call_id(&self) -> String {
         self.header("x-freehold-call").unwrap().to_owned()
     }

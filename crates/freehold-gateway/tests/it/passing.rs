@@ -176,3 +176,53 @@ fn requests_that_only_the_vendor_understands_pass_too() {
         assert_eq!((call.model.as_str(), call.step.as_str()), ("next-year", "unread"));
     });
 }
+
+#[test]
+fn large_bodies_pass_unaltered_and_are_recorded() {
+    house::run(async {
+        let mut mock = Mock::start().await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let asked = REQUEST.replace("caf", &"caf ".repeat(200_000));
+        let answer = ANSWER.replace("\"h", &format!("\"{}", "word ".repeat(200_000)));
+        let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", asked.as_bytes())).await;
+        let exchange = mock.next().await;
+        assert!(exchange.body == asked.as_bytes());
+        exchange.whole("200 OK", "", &answer).await;
+        let mut reply = caller::Reply::read(socket).await;
+        let (body, end) = reply.body().await;
+        assert!(end == Piece::End && body == answer.as_bytes());
+        let call = house.recorded(&reply.call_id());
+        assert!(call.request == asked.as_bytes() && call.response == answer.as_bytes());
+        assert_eq!(
+            (call.model.as_str(), call.usage.map(|usage| usage.output), call.failure),
+            ("gpt-4o", Some(2), None)
+        );
+    });
+}
+
+#[test]
+fn calls_at_once_and_in_turn_never_mix() {
+    house::run(async {
+        let mut mock = Mock::start().await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let asked = |mark: usize| format!("{{\"model\":\"m\",\"messages\":[],\"mark\":{mark}}}");
+        let call = async |mark: usize| {
+            let posted = caller::posted("/v1/chat/completions", "", asked(mark).as_bytes());
+            let mut reply = caller::Reply::read(caller::send(house.addr, posted).await).await;
+            let first = reply.body().await.0;
+            let posted = caller::posted("/v1/chat/completions", "", asked(mark + 1000).as_bytes());
+            let mut reply = caller::Reply::read(reply.again(posted).await).await;
+            assert_eq!((first, reply.body().await.0), (asked(mark).into_bytes(), asked(mark + 1000).into_bytes()));
+            let recorded = house.recorded(&reply.call_id());
+            assert_eq!((recorded.request, recorded.response), (asked(mark + 1000).into(), asked(mark + 1000).into()));
+        };
+        let echo = async {
+            for _ in 0..100 {
+                let exchange = mock.next().await;
+                let body = exchange.body.clone();
+                exchange.whole("200 OK", "", body).await;
+            }
+        };
+        tokio::join!(futures_util::future::join_all((0..50).map(call)), echo);
+    });
+}
