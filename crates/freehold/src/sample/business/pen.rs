@@ -1,0 +1,86 @@
+//! Turns phrase patterns into text: `[a|b|~c]` picks one alternative, `{slot}` is filled with a fact.
+//!
+//! An alternative or phrase that begins with `~` is held out: never written into a training ticket.
+
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+use super::Split;
+
+/// How carelessly a customer types; facts are never touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    Neat,
+    LowerCase,
+    Typos,
+}
+
+/// Writes phrases for one split with one customer's care.
+pub(super) struct Pen<'a, R: Rng> {
+    pub(super) rng: &'a mut R,
+    pub(super) split: Split,
+    pub(super) care: Care,
+    pub(super) slots: Vec<(&'static str, String)>,
+}
+
+impl<'a, R: Rng> Pen<'a, R> {
+    pub(super) fn new(rng: &'a mut R, split: Split) -> Self {
+        Self { rng, split, care: Care::Neat, slots: Vec::new() }
+    }
+
+    /// Picks one phrase of a pool, expands its alternatives, adds typing errors, and fills its slots.
+    pub(super) fn write(&mut self, pool: &[&str]) -> String {
+        let phrase = self.choose(pool);
+        let expanded = self.expand(phrase);
+        let typed = match self.care {
+            Care::Neat => expanded,
+            Care::LowerCase => expanded.to_lowercase(),
+            Care::Typos => self.misspell(&expanded),
+        };
+        self.slots.iter().fold(typed, |text, (slot, value)| text.replace(slot, value))
+    }
+
+    /// Picks one entry that this split may see, without its mark.
+    pub(super) fn choose<'p>(&mut self, pool: &[&'p str]) -> &'p str {
+        let visible: Vec<&'p str> = pool
+            .iter()
+            .filter(|entry| self.split != Split::Train || !entry.starts_with('~'))
+            .map(|entry| entry.strip_prefix('~').unwrap_or(entry))
+            .collect();
+        visible.choose(self.rng).copied().unwrap_or_default()
+    }
+
+    fn expand(&mut self, pattern: &str) -> String {
+        let mut text = String::new();
+        let mut rest = pattern;
+        while let Some(open) = rest.find('[') {
+            let close = rest[open..].find(']').map_or(rest.len(), |at| open + at);
+            text.push_str(&rest[..open]);
+            let alternatives: Vec<&str> = rest[open + 1..close].split('|').collect();
+            text.push_str(self.choose(&alternatives));
+            rest = rest.get(close + 1..).unwrap_or_default();
+        }
+        text + rest
+    }
+
+    fn misspell(&mut self, text: &str) -> String {
+        let words: Vec<String> = text.split(' ').map(|word| self.mistype(word)).collect();
+        words.join(" ")
+    }
+
+    /// Swaps, drops or doubles one inner letter of one word in eight.
+    fn mistype(&mut self, word: &str) -> String {
+        let plain = word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if !plain || !self.rng.random_bool(0.125) {
+            return word.to_owned();
+        }
+        let mut letters: Vec<char> = word.chars().collect();
+        let at = self.rng.random_range(1..letters.len() - 1);
+        match self.rng.random_range(0..3) {
+            0 => letters.swap(at, at + 1),
+            1 => drop(letters.remove(at)),
+            _ => letters.insert(at, letters[at]),
+        }
+        letters.into_iter().collect()
+    }
+}

@@ -1,0 +1,221 @@
+//! Values that tickets mention: names, products, places, and second questions with their answers.
+
+pub(crate) const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+pub(crate) const FIRST_NAMES: &[&str] = &[
+    "Anna", "Ben", "Carla", "David", "Elena", "Farid", "Grace", "Hugo", "Ines", "Jonas", "Karin", "Leo", "Maria",
+    "Nils", "Olga", "Paul", "Quinn", "Rosa", "Sam", "Tara", "Uma", "Viktor", "Wanda", "Xenia", "Yusuf", "Zoe", "Aisha",
+    "Boris", "Chloe", "Diego", "Emma", "Felix", "Gina", "Hassan", "Irene", "Jack", "Kofi", "Lara", "Mateo", "Nadia",
+    "Oscar", "Priya", "Ravi", "Sofia", "Tomas", "Vera", "Will", "Yuki", "Amara", "Bruno", "Clara", "Dario", "Edith",
+    "Freya", "Goran", "Helen", "Igor", "Julia", "Kemal", "Linda", "Marco", "Nora", "Omar", "Petra", "Robin", "Sara",
+    "Theo", "Ursula", "Vikram", "Wendy", "Adam", "Bella", "Cyril", "Dina", "~Mirela", "~Anton", "~Saskia", "~Idris",
+    "~Paloma", "~Rufus", "~Leonie", "~Gustav",
+];
+
+pub(crate) const SURNAMES: &[&str] = &[
+    "Lind",
+    "Okafor",
+    "Meyer",
+    "Rossi",
+    "Novak",
+    "Silva",
+    "Khan",
+    "Berg",
+    "Dubois",
+    "Tanaka",
+    "Moreau",
+    "Jensen",
+    "Costa",
+    "Walsh",
+    "Fischer",
+    "Haddad",
+    "Petrov",
+    "Young",
+    "Nguyen",
+    "Adler",
+    "Brandt",
+    "Carter",
+    "Diaz",
+    "Evans",
+    "Ferrari",
+    "Gupta",
+    "Holm",
+    "Ito",
+    "Jones",
+    "Keller",
+    "Larsen",
+    "Marsh",
+    "Nash",
+    "Olsen",
+    "Park",
+    "Quist",
+    "Reyes",
+    "Smith",
+    "Turner",
+    "Usman",
+    "Vance",
+    "Weber",
+    "Yilmaz",
+    "Ziegler",
+    "Brooks",
+    "Castro",
+    "~Lindqvist",
+    "~Abara",
+    "~Thornton",
+    "~Morales",
+    "~Sato",
+    "~Kowalski",
+];
+
+pub(crate) const SYLLABLES: &[&str] = &[
+    "ba", "bel", "bro", "ca", "cor", "da", "del", "do", "el", "fa", "fen", "ga", "gri", "ha", "hol", "i", "jo", "ka",
+    "kel", "kra", "la", "len", "lo", "ma", "mer", "mo", "na", "nor", "o", "pa", "pel", "ra", "rin", "ro", "sa", "sel",
+    "sto", "ta", "ter", "tri", "u", "va", "vel", "vo", "wa", "wil", "ya", "za", "zu", "thi", "qua",
+];
+
+pub(crate) const ENDINGS: &[&str] = &[
+    "n", "ra", "no", "lix", "ton", "sen", "mi", "da", "vik", "rel", "sa", "tan", "ko", "bert", "ley", "na", "rix",
+    "mond", "go", "phy", "stad", "ell", "ya", "x",
+];
+
+pub(crate) const ADJECTIVES: &[&str] = &[
+    "walnut", "steel", "wireless", "folding", "red", "blue", "black", "white", "compact", "large", "small", "leather",
+    "cotton", "ceramic", "electric", "portable", "wooden", "glass", "copper", "foldable", "green", "grey", "bamboo",
+    "travel", "kids", "outdoor", "digital", "slim", "heavy", "oak", "velvet", "solar", "linen", "~marble", "~purple",
+    "~rattan",
+];
+
+pub(crate) const NOUNS: &[&str] = &[
+    "kettle",
+    "desk lamp",
+    "office chair",
+    "blender",
+    "coffee table",
+    "backpack",
+    "headphones",
+    "toaster",
+    "bookshelf",
+    "rain jacket",
+    "water bottle",
+    "keyboard",
+    "monitor stand",
+    "tent",
+    "sleeping bag",
+    "yoga mat",
+    "frying pan",
+    "knife set",
+    "speaker",
+    "camera bag",
+    "alarm clock",
+    "vacuum cleaner",
+    "iron",
+    "heater",
+    "fan",
+    "mirror",
+    "rug",
+    "curtain",
+    "duvet",
+    "pillow",
+    "suitcase",
+    "bike helmet",
+    "scooter",
+    "drill",
+    "tool box",
+    "garden hose",
+    "grill",
+    "coffee grinder",
+    "rice cooker",
+    "air fryer",
+    "phone case",
+    "charger",
+    "power bank",
+    "router",
+    "printer",
+    "scale",
+    "hair dryer",
+    "shaver",
+    "toothbrush",
+    "wall clock",
+    "picture frame",
+    "sofa",
+    "mattress",
+    "wardrobe",
+    "bath towel",
+    "plant pot",
+    "watering can",
+    "dog bed",
+    "cat tree",
+    "bird feeder",
+    "~espresso machine",
+    "~hammock",
+    "~lantern",
+    "~standing desk",
+    "~wok",
+];
+
+pub(crate) const STREETS: &[&str] = &[
+    "Rose", "Mill", "Station", "Church", "Park", "Harbour", "Maple", "King", "Queen", "Bridge", "Garden", "Hill",
+    "Forest", "Lake", "Market", "North", "South", "River", "School", "Victoria", "Cedar", "Elm", "Orchard", "~Willow",
+    "~Castle", "~Meadow",
+];
+
+pub(crate) const WAYS: &[&str] = &["Street", "Road", "Lane", "Avenue", "Way", "Close", "Square", "Drive"];
+
+pub(crate) const TOWNS: &[&str] = &[
+    "Leeds", "Bristol", "Dublin", "Cork", "York", "Oxford", "Bath", "Derby", "Perth", "Boston", "Austin", "Denver",
+    "Salem", "Utrecht", "Ghent", "Malmo", "Turin", "Porto", "Lyon", "Graz", "Bern", "Oslo", "Aarhus", "Tampere",
+    "~Bergen", "~Exeter", "~Seville",
+];
+
+/// A second question, the sentence that answers it, and the words that a right answer must hold.
+pub(crate) struct SideQuestion {
+    pub(crate) asked: &'static [&'static str],
+    pub(crate) answered: &'static [&'static str],
+    pub(crate) key: &'static str,
+}
+
+pub(crate) const SIDE_QUESTIONS: &[SideQuestion] = &[
+    SideQuestion {
+        asked: &["Also, do you [ship|deliver|send parcels] to Norway?", "By the way, can you ship to Norway?"],
+        answered: &["We ship to Norway in 8 days.", "Deliveries to Norway take 8 days."],
+        key: "8 days",
+    },
+    SideQuestion {
+        asked: &["Also, [when|at what time] does your shop close?", "By the way, what are your opening hours?"],
+        answered: &["Our shop is open from 9 to 18.", "We are open from 9 to 18 every weekday."],
+        key: "9 to 18",
+    },
+    SideQuestion {
+        asked: &["Also, do you [sell|have] gift cards?", "One more thing: are there gift cards?"],
+        answered: &["Gift cards start at 25 dollars.", "We sell gift cards from 25 dollars."],
+        key: "25 dollars",
+    },
+    SideQuestion {
+        asked: &["Also, how long is the guarantee?", "One more thing: how many years of guarantee do you give?"],
+        answered: &["The guarantee lasts 3 years.", "All our goods carry a guarantee of 3 years."],
+        key: "3 years",
+    },
+    SideQuestion {
+        asked: &["Also, is there a student discount?", "By the way, do students get a discount?"],
+        answered: &["Students get 10 percent off.", "There are 10 percent off for students."],
+        key: "10 percent",
+    },
+    SideQuestion {
+        asked: &["Also, can I pick things up [myself|in person]?", "One more thing: is pick-up possible?"],
+        answered: &["You can pick up at our Dock Road store.", "Pick-up is possible at the Dock Road store."],
+        key: "Dock Road",
+    },
+];
