@@ -48,7 +48,7 @@ pub(crate) enum CallError {
     BodyTimeout { after: Duration },
     #[error("the request body broke off")]
     BodyBroken,
-    #[error("{0}")]
+    #[error("{0}{place}", place = place(.0))]
     Request(requests::Error),
     #[error("the request body is compressed in a way that cannot be read here ({coding})")]
     Coding { coding: String },
@@ -70,6 +70,8 @@ pub(crate) enum CallError {
         #[source]
         source: freehold_engine::Error,
     },
+    #[error("model {model:?} of the engine ended its answer without saying so")]
+    Silent { model: String },
     #[error("the call could not be recorded within {} ms, and the gateway is set to refuse such calls", after.as_millis())]
     NotRecorded { after: Duration },
     #[error("{0}")]
@@ -91,7 +93,7 @@ impl CallError {
             CallError::Route(route::Error::UnknownUpstream { .. }) | CallError::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            CallError::Connect { .. } | CallError::Cut { .. } => StatusCode::BAD_GATEWAY,
+            CallError::Connect { .. } | CallError::Cut { .. } | CallError::Silent { .. } => StatusCode::BAD_GATEWAY,
             CallError::ConnectTimeout { .. } | CallError::FirstByte { .. } | CallError::Idle { .. } => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -127,7 +129,7 @@ impl CallError {
             CallError::Cut { .. } => "cut",
             CallError::BodyBroken => "client_left",
             CallError::Engine { source, .. } if engine_status(source).is_server_error() => "engine",
-            CallError::Internal(_) => "engine",
+            CallError::Silent { .. } => "engine",
             _ => "refused",
         };
         failure(kind, &self.to_string())
@@ -177,6 +179,14 @@ fn engine_status(error: &freehold_engine::Error) -> StatusCode {
         (_, ErrorKind::Busy) => StatusCode::TOO_MANY_REQUESTS,
         (_, ErrorKind::Engine) => StatusCode::BAD_GATEWAY,
         (_, ErrorKind::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Returns where a body stops being JSON; what stands there is the caller's business.
+fn place(error: &requests::Error) -> String {
+    match error {
+        requests::Error::Json(source) => format!(" (line {}, column {})", source.line(), source.column()),
+        _ => String::new(),
     }
 }
 

@@ -73,7 +73,7 @@ impl Telling {
                     bytes.extend_from_slice(&piece.bytes);
                     return Ok(Piece { bytes: bytes.into(), ending: piece.ending });
                 }
-                None => return Err(CallError::Internal("the engine ended an answer without saying so")),
+                None => return Err(CallError::Silent { model: self.model.clone() }),
             }
         }
     }
@@ -88,7 +88,7 @@ impl Telling {
         }
         let piece = match self.generation.next().await {
             Some(event) => self.spell(event),
-            None => self.broken(&CallError::Internal("the engine ended an answer without saying so")),
+            None => self.broken(&CallError::Silent { model: self.model.clone() }),
         };
         self.is_over = piece.ending.is_some();
         Some(piece)

@@ -78,7 +78,7 @@ fn requests_that_cannot_be_served_say_why() {
         let house = House::new(config).await;
         let long = "a".repeat(1001);
         let cases: [(&str, &str, &str, u16, &str); 6] = [
-            (CHAT, "", "{\"model\":", 400, "not JSON"),
+            (CHAT, "", "{\"model\":", 400, "not JSON (line 1, column 9)"),
             (CHAT, "", &long, 413, "1000 bytes"),
             (CHAT, "content-encoding: lzma\r\n", "x", 415, "lzma"),
             (CHAT, "", r#"{"model":"other","messages":[]}"#, 404, "vendor (openai.chat: gpt-4o)"),
