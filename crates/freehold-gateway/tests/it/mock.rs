@@ -96,9 +96,10 @@ impl Exchange {
         self.send([head.as_bytes(), body.as_ref()].concat()).await;
     }
 
-    /// Begins a stream of server-sent events.
-    pub(crate) async fn begin_stream(&mut self) {
-        self.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    /// Begins a stream of server-sent events; head and first piece leave together.
+    pub(crate) async fn begin_stream(&mut self, first: &str) {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        self.send(format!("{head}{:x}\r\n{first}\r\n", first.len())).await;
     }
 
     /// Sends a piece of a chunked body.

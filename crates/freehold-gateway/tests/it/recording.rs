@@ -28,8 +28,7 @@ async fn answer_both(house: &House, mock: &mut Mock) -> (Reply, (Vec<u8>, Piece)
     let whole = Reply::read(socket).await;
     let socket = caller::send(house.addr, caller::posted(CHAT, "", STREAM.as_bytes())).await;
     let mut exchange = mock.next().await;
-    exchange.begin_stream().await;
-    exchange.chunk("data: {}\n\n").await;
+    exchange.begin_stream("data: {}\n\n").await;
     let mut streamed = Reply::read(socket).await;
     let first = streamed.piece().await;
     assert_eq!(first, Piece::Bytes(b"data: {}\n\n".to_vec()));

@@ -38,8 +38,7 @@ fn call_that_does_not_end_is_cut_and_recorded_as_cut() {
         let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
         let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", REQUEST.as_bytes())).await;
         let mut exchange = mock.next().await;
-        exchange.begin_stream().await;
-        exchange.chunk("data: {}\n\n").await;
+        exchange.begin_stream("data: {}\n\n").await;
         let mut reply = Reply::read(socket).await;
         assert!(matches!(reply.piece().await, Piece::Bytes(_)));
         let (store, _home) = house.stop(Duration::from_millis(1)).await;

@@ -25,8 +25,7 @@ async fn streaming(change: impl FnOnce(&mut GatewayConfig)) -> (House, Mock) {
 async fn begun(house: &House, mock: &mut Mock) -> (Exchange, Reply) {
     let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", REQUEST.as_bytes())).await;
     let mut exchange = mock.next().await;
-    exchange.begin_stream().await;
-    exchange.chunk(FIRST).await;
+    exchange.begin_stream(FIRST).await;
     (exchange, Reply::read(socket).await)
 }
 
