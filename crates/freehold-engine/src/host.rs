@@ -1,0 +1,272 @@
+//! The host side: which models are loaded, who may ask them, and how long.
+//!
+//! One supervisor task per model owns its worker process; this type only admits requests and hands them over.
+
+mod generation;
+mod log_ring;
+mod spawner;
+mod start;
+mod supervisor;
+mod worker_link;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use freehold_wire::Request;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use generation::{Event, Generation};
+
+use crate::protocol::frames::{self, FrameError};
+use crate::protocol::{Order, ToWorker};
+use crate::{Error, ModelInfo, ModelSpec, ModelState};
+use spawner::Spawner;
+use supervisor::{Command, NewCall, Supervisor};
+
+/// How to start a worker: the binary that calls [`crate::worker::run`], and what makes it do so.
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+}
+
+/// How the engine treats its workers.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// How to start one.
+    pub worker: WorkerCommand,
+    /// How often a worker may be started again within `restart_window`.
+    pub restarts_max: u32,
+    /// Over which time restarts are counted.
+    pub restart_window: Duration,
+    /// How long starting and loading may take.
+    pub load_timeout: Duration,
+    /// How many requests may wait for each model beside those that run.
+    pub queue_requests_max: usize,
+}
+
+/// Runs models; cheap to clone. When the last clone is dropped the workers are stopped.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<EngineConfig>,
+    models: Mutex<BTreeMap<String, Arc<Model>>>,
+    spawner: Arc<Spawner>,
+    tracker: TaskTracker,
+    next_call: AtomicU64,
+    seeds: RandomState,
+}
+
+/// What the engine keeps of a model beside its supervisor.
+struct Model {
+    info: Arc<Mutex<Option<ModelInfo>>>,
+    slots: u32,
+    events_max: usize,
+    permits: Arc<Semaphore>,
+    commands: mpsc::UnboundedSender<Command>,
+    stop: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl Engine {
+    /// Returns an engine without models.
+    pub fn new(config: EngineConfig) -> Engine {
+        let inner = Inner {
+            config: Arc::new(config),
+            models: Mutex::default(),
+            spawner: Arc::new(Spawner::default()),
+            tracker: TaskTracker::new(),
+            next_call: AtomicU64::new(1),
+            seeds: RandomState::new(),
+        };
+        Engine { inner: Arc::new(inner) }
+    }
+
+    /// Starts a worker and loads a model into it. A model that is down may be loaded again under its name.
+    ///
+    /// # Errors
+    /// The name is taken, or the worker could not be started, is another build, or could not load the file in time.
+    pub async fn load(&self, spec: ModelSpec) -> Result<ModelInfo, Error> {
+        let (loaded_tx, loaded_rx) = oneshot::channel();
+        let name = spec.name.clone();
+        let model = {
+            let mut models = self.inner.models();
+            if models.get(&name).is_some_and(|model| !model.is_down()) {
+                return Err(Error::AlreadyLoaded { model: name });
+            }
+            let (model, supervisor) = self.inner.prepare(spec);
+            if let Some(down) = models.insert(name.clone(), Arc::clone(&model)) {
+                down.stop.cancel();
+            }
+            self.inner.tracker.spawn(supervisor.run(loaded_tx));
+            model
+        };
+        // If this future is dropped, the half-loaded model must not stay.
+        let guard = Arc::clone(&model).stop_on_drop(Arc::clone(&self.inner), name.clone());
+        let result = loaded_rx.await.unwrap_or(Err(Error::Unloaded { model: name }));
+        if result.is_ok() {
+            guard.disarm();
+        }
+        result
+    }
+
+    /// Hands a request to a model and waits until it is its turn.
+    ///
+    /// Dropping the returned generation, or this future, cancels the request within one step of the model.
+    ///
+    /// # Errors
+    /// No such model, its queue is full, it is down, its worker died, or the request does not fit it.
+    pub async fn generate(&self, model: &str, request: &Request) -> Result<Generation, Error> {
+        let entry = self.inner.model(model)?;
+        if let Some(reason) = entry.down_reason() {
+            return Err(Error::Down { model: model.to_owned(), reason });
+        }
+        let permit = Arc::clone(&entry.permits).try_acquire_owned().map_err(|_| Error::Busy {
+            model: model.to_owned(),
+            running_max: entry.slots,
+            queue_requests_max: self.inner.config.queue_requests_max,
+        })?;
+        let id = self.inner.next_call.fetch_add(1, Ordering::Relaxed);
+        let frame = self.inner.frame(model, id, request)?;
+        let (events, received) = mpsc::channel(entry.events_max);
+        let unloaded = || Error::Unloaded { model: model.to_owned() };
+        let call = NewCall { id, frame, events, permit };
+        entry.commands.send(Command::Generate(call)).map_err(|_| unloaded())?;
+        Generation::begin(id, model.to_owned(), received, entry.commands.clone()).await
+    }
+
+    /// Returns the models, ordered by name; those that are still being loaded for the first time are left out.
+    pub fn models(&self) -> Vec<ModelInfo> {
+        self.inner.models().values().filter_map(|model| model.info().clone()).collect()
+    }
+
+    /// Stops a model's worker and forgets the model; calls that run end with [`Error::Unloaded`].
+    pub async fn unload(&self, name: &str) {
+        let model = self.inner.models().remove(name);
+        if let Some(model) = model {
+            model.stop.cancel();
+            model.stopped.cancelled().await;
+        }
+    }
+
+    /// Stops all workers and waits for them. The engine must not be used afterwards.
+    pub async fn shutdown(&self) {
+        let models = std::mem::take(&mut *self.inner.models());
+        models.values().for_each(|model| model.stop.cancel());
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+    }
+}
+
+impl Inner {
+    fn models(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Model>>> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn model(&self, name: &str) -> Result<Arc<Model>, Error> {
+        let models = self.models();
+        models
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::UnknownModel { model: name.to_owned(), loaded: models.keys().cloned().collect() })
+    }
+
+    fn prepare(&self, spec: ModelSpec) -> (Arc<Model>, Supervisor) {
+        let (commands_tx, commands) = mpsc::unbounded_channel();
+        let admitted_max = self.config.queue_requests_max.saturating_add(spec.slots as usize);
+        let info = Arc::new(Mutex::new(None));
+        let model = Arc::new(Model {
+            info: Arc::clone(&info),
+            slots: spec.slots,
+            // A token makes two events at most, and no call makes more tokens than its context holds.
+            events_max: spec.context_tokens as usize * 2 + 64,
+            permits: Arc::new(Semaphore::new(admitted_max.min(Semaphore::MAX_PERMITS))),
+            commands: commands_tx,
+            stop: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        });
+        let supervisor = Supervisor {
+            spec,
+            config: Arc::clone(&self.config),
+            spawner: Arc::clone(&self.spawner),
+            tracker: self.tracker.clone(),
+            info,
+            commands,
+            stop: model.stop.clone(),
+            _stopped: model.stopped.clone().drop_guard(),
+            calls: HashMap::new(),
+            restarts: VecDeque::new(),
+        };
+        (model, supervisor)
+    }
+
+    fn frame(&self, model: &str, id: u64, request: &Request) -> Result<Vec<u8>, Error> {
+        let at_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
+        let order = Order { id, request: request.clone(), seed: self.seeds.hash_one(id), at_ms };
+        let mut frame = Vec::new();
+        let refused = |what: String| Error::Refused { model: model.to_owned(), what };
+        frames::encode(&ToWorker::Generate(Box::new(order)), &mut frame).map_err(|error| match error {
+            FrameError::TooLarge { found, .. } => {
+                refused(format!("it is {found} bytes long, the limit is {}", frames::FRAME_BYTES_MAX))
+            }
+            other => refused(other.to_string()),
+        })?;
+        Ok(frame)
+    }
+}
+
+impl Model {
+    fn info(&self) -> MutexGuard<'_, Option<ModelInfo>> {
+        self.info.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn down_reason(&self) -> Option<String> {
+        match &self.info().as_ref()?.state {
+            ModelState::Down { reason } => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    fn is_down(&self) -> bool {
+        self.down_reason().is_some()
+    }
+
+    fn stop_on_drop(self: Arc<Self>, inner: Arc<Inner>, name: String) -> StopOnDrop {
+        StopOnDrop { armed: Some((inner, name, self)) }
+    }
+}
+
+/// Removes a model whose loading failed or was given up.
+struct StopOnDrop {
+    armed: Option<(Arc<Inner>, String, Arc<Model>)>,
+}
+
+impl StopOnDrop {
+    fn disarm(mut self) {
+        self.armed = None;
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some((inner, name, model)) = self.armed.take() {
+            model.stop.cancel();
+            let mut models = inner.models();
+            if models.get(&name).is_some_and(|current| Arc::ptr_eq(current, &model)) {
+                models.remove(&name);
+            }
+        }
+    }
+}

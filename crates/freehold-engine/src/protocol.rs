@@ -1,0 +1,121 @@
+//! What host and worker say to each other: length-prefixed JSON frames over the worker's input and output.
+//!
+//! The worker speaks first. Both sides are the same build, so there is no compatibility to keep: a difference is an error.
+
+pub(crate) mod frames;
+
+use std::path::PathBuf;
+
+use freehold_wire::{Finish, Request, ToolCall, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Backend, PromptStyle};
+
+/// Raised with every change of the messages below.
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
+
+/// The build that both sides must share.
+pub(crate) const BUILD: &str = if cfg!(feature = "llama") {
+    concat!("freehold-engine ", env!("CARGO_PKG_VERSION"), " with llama")
+} else {
+    concat!("freehold-engine ", env!("CARGO_PKG_VERSION"), " without llama")
+};
+
+/// Host to worker.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ToWorker {
+    Hello(Hello),
+    Load(LoadOrder),
+    Generate(Box<Order>),
+    Cancel { id: u64 },
+    Bye,
+}
+
+/// Worker to host.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FromWorker {
+    Hello(Hello),
+    Loaded(Facts),
+    LoadFailed { what: String },
+    Event { id: u64, event: WorkerEvent },
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub(crate) protocol: u32,
+    pub(crate) build: String,
+    pub(crate) process: u32,
+}
+
+impl Hello {
+    pub(crate) fn ours() -> Hello {
+        Hello { protocol: PROTOCOL_VERSION, build: BUILD.to_owned(), process: std::process::id() }
+    }
+
+    pub(crate) fn is_compatible(&self) -> bool {
+        self.protocol == PROTOCOL_VERSION && self.build == BUILD
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        // What another program sends may be of any length.
+        let build: String = self.build.chars().take(80).collect();
+        format!("protocol {} of {build}", self.protocol)
+    }
+}
+
+/// What to load.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoadOrder {
+    pub(crate) path: PathBuf,
+    pub(crate) backend: Backend,
+    pub(crate) context_tokens: u32,
+    pub(crate) slots: u32,
+    pub(crate) threads: Option<u32>,
+}
+
+/// What was loaded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) architecture: String,
+    pub(crate) parameters: u64,
+    pub(crate) context_tokens: u32,
+    pub(crate) slots: u32,
+    pub(crate) threads: u32,
+    pub(crate) engine_build: String,
+    pub(crate) prompt_style: PromptStyle,
+}
+
+/// What to answer. Randomness and time come from the host, so that the worker has none of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) id: u64,
+    pub(crate) request: Request,
+    /// The sampler's seed where the request names none.
+    pub(crate) seed: u64,
+    /// The time that a chat template may print, in milliseconds since the Unix epoch.
+    pub(crate) at_ms: i64,
+}
+
+#[cfg(feature = "llama")]
+impl Order {
+    pub(crate) fn effective_seed(&self) -> u64 {
+        self.request.sampling.seed.unwrap_or(self.seed)
+    }
+}
+
+/// What happens to a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WorkerEvent {
+    Started { prompt_tokens: u64 },
+    Text(String),
+    Reasoning(String),
+    ToolCall(ToolCall),
+    Done { finish: Finish, usage: Usage },
+    Refused(String),
+    Failed(String),
+    Cancelled,
+}

@@ -1,0 +1,10 @@
+//! The engine with real worker processes: scripted ones always, llama.cpp ones with its feature.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod calls;
+mod deaths;
+mod impostors;
+#[cfg(feature = "llama")]
+mod llama;
+mod shop;
