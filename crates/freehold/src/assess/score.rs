@@ -58,7 +58,7 @@ pub(super) fn judge(question: &Question, plan: &Plan, chosen: &Chosen, replays: 
         row: Row::of(&decision, named),
         arms: arms(&scored),
         failures: failures(&scored),
-        notes: notes(&decision, plan, chosen),
+        notes: notes(&decision, plan, chosen, &scored),
         cases: scored.iter().map(case_result).collect(),
         disagreements: disagreements(&scored),
     })
@@ -121,8 +121,16 @@ fn failures(scored: &[Scored<'_>]) -> Failures {
     }
 }
 
-fn notes(decision: &Decision, plan: &Plan, chosen: &Chosen) -> Vec<String> {
+fn notes(decision: &Decision, plan: &Plan, chosen: &Chosen, scored: &[Scored<'_>]) -> Vec<String> {
     let mut notes = decision.notes.clone();
+    let failed = failures(scored).candidate;
+    if failed > 0 {
+        notes.push(format!(
+            "{failed} of {} replays got no answer from the candidate and score 0: look whether it is the serving (context length, \
+             limits, crashes) before the model is blamed",
+            scored.len()
+        ));
+    }
     if chosen.reference == ReferenceKind::Incumbent && !plan.has_rerun {
         notes.push(
             "without the incumbent asked again, its recorded answer counts as right by construction: the difference also holds \

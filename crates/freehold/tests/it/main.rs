@@ -1,5 +1,6 @@
 //! Tests of the binary and what it is made of: commands, imports, official clients, real data, reports.
 
+mod assess;
 mod clients;
 mod commands;
 mod import;

@@ -1,0 +1,182 @@
+//! Assessments through the command line: three verdicts, the noise floor, resumption, failures that count.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use freehold::sample::business::{self, Earlier, Split, StepName, Ticket};
+use freehold::sample::vendor::{MODEL, Manner, Vendor};
+use freehold_store::Store;
+use serde_json::{Value, json};
+
+use crate::running::{Ran, Up, freehold, run};
+
+const STEP: &str = "triage";
+
+fn tickets(count: u64) -> Vec<Ticket> {
+    (0..count).map(|index| business::ticket(3, index, Split::Demo)).collect()
+}
+
+fn body(ticket: &Ticket) -> Value {
+    let earlier = Earlier { triage: &Value::Null, extract: &Value::Null, decision: &Value::Null };
+    business::request(StepName::Triage, ticket, earlier, MODEL)
+}
+
+/// Imports one call a ticket, answered with the gold by somebody who cannot be asked again.
+fn import(home: &Path, tickets: &[Ticket]) {
+    let mut text = String::new();
+    for ticket in tickets {
+        let message = json!({"role": "assistant", "content": ticket.gold.triage.to_string()});
+        let usage = json!({"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110});
+        let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
+        let response =
+            json!({"id": ticket.id, "object": "chat.completion", "model": MODEL, "choices": choices, "usage": usage});
+        let line = json!({"id": ticket.id, "api": "openai.chat", "step": STEP, "run": ticket.id, "request": body(ticket), "response": response});
+        writeln!(text, "{line}").unwrap();
+    }
+    std::fs::write(home.join("calls.jsonl"), text).unwrap();
+    assert_eq!(run(home, &["import", "calls.jsonl"]).code, 0);
+}
+
+/// Configures a scripted model that answers `right` of the tickets with the gold and the others wrongly.
+fn model(home: &Path, tickets: &[Ticket], right: usize, extra: &Value) {
+    let mut rules: Vec<Value> =
+        tickets.iter().take(right).map(|ticket| rule(ticket, &ticket.gold.triage.to_string(), extra)).collect();
+    rules.push(json!({"text": "{\"category\":\"nonsense\",\"priority\":\"low\"}"}));
+    std::fs::write(home.join("script.json"), json!({"rules": rules}).to_string()).unwrap();
+    let entry = "[[model]]\nname = \"desk\"\npath = \"script.json\"\nbackend = \"scripted\"\n";
+    std::fs::write(home.join("freehold.toml"), entry).unwrap();
+}
+
+fn rule(ticket: &Ticket, text: &str, extra: &Value) -> Value {
+    let mut rule = json!({"when": ticket.text, "text": text});
+    for (key, value) in extra.as_object().into_iter().flatten() {
+        rule[key] = value.clone();
+    }
+    rule
+}
+
+fn assess(home: &Path, more: &[&str]) -> (Ran, Value) {
+    let arguments = [&["assess", STEP, "--candidate", "desk", "--json"], more].concat();
+    let ran = run(home, &arguments);
+    let row = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    (ran, row)
+}
+
+#[test]
+fn a_model_that_always_agrees_is_adequate_and_may_move() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(80);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 80, &Value::Null);
+    let (ran, row) = assess(home.path(), &["--html", "report.html"]);
+    assert_eq!((ran.code, row["verdict"].as_str()), (0, Some("adequate")), "{row}");
+    assert_eq!(
+        (row["n"].as_u64(), row["check"].as_str(), row["reference"].as_str()),
+        (Some(80), Some("fields_exact"), Some("incumbent"))
+    );
+    assert!(row["cost"]["incumbent_usd_per_1k"].as_f64().unwrap() > 0.0);
+    assert!(row["cost"]["candidate_usd_per_1k"].is_null(), "machine time has no price here");
+    let page = std::fs::read_to_string(home.path().join("report.html")).unwrap();
+    assert!(page.contains(STEP) && page.contains("desk"));
+    let moved = run(home.path(), &["move", STEP, "--to", "desk"]);
+    assert_eq!(moved.code, 0, "{}", moved.stderr);
+}
+
+#[test]
+fn a_model_that_errs_too_often_is_not_adequate_and_may_not_move() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(80);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 50, &Value::Null);
+    let (ran, row) = assess(home.path(), &[]);
+    assert_eq!((ran.code, row["verdict"].as_str()), (1, Some("not_adequate")), "{row}");
+    assert_eq!(row["disagreements"][0]["candidate"].as_str(), Some("{\"category\":\"nonsense\",\"priority\":\"low\"}"));
+    let refused = run(home.path(), &["move", STEP, "--to", "desk"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("its verdict for triage is not adequate"), "{}", refused.stderr);
+}
+
+#[test]
+fn too_few_cases_are_undecided_and_say_how_many_are_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(20);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 20, &Value::Null);
+    let (ran, row) = assess(home.path(), &[]);
+    assert_eq!((ran.code, row["verdict"].as_str()), (3, Some("undecided")), "{row}");
+    assert_eq!(row["more_needed"].as_u64(), Some(32), "52 cases are the floor at margin 0.05");
+}
+
+#[test]
+fn the_incumbents_own_noise_is_the_yardstick() {
+    let home = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let noisy = Manner { error_rate: 0.2, latency: Duration::ZERO, seed: 5 };
+    let vendor = runtime.block_on(Vendor::start(noisy)).unwrap();
+    let tickets = tickets(120);
+    vendor.learn(tickets.iter().cloned());
+    model(home.path(), &tickets, 120, &Value::Null);
+    let entries = std::fs::read_to_string(home.path().join("freehold.toml")).unwrap();
+    let upstream = format!(
+        "[[upstream]]\nname = \"vendor\"\nbase_url = \"http://{}\"\napis = [\"openai.chat\"]\nsimulated = true\n",
+        vendor.address()
+    );
+    let up = Up::start(home.path(), &(entries + &upstream));
+    runtime.block_on(async {
+        let client = freehold::client::Client::new(Duration::from_secs(20)).unwrap();
+        for ticket in &tickets {
+            let address = format!("http://{}/v1/chat/completions", up.address);
+            let headers = [("x-freehold-step", STEP), ("x-freehold-run", ticket.id.as_str())];
+            let reply = client.post(&address, &headers, body(ticket).to_string().into_bytes()).await.unwrap();
+            assert_eq!(reply.status, 200);
+        }
+    });
+    up.stop();
+    let (_, alone) = assess(home.path(), &["--no-rerun"]);
+    let (_, fair) = assess(home.path(), &[]);
+    let points = |row: &Value| row["difference"].as_f64().unwrap();
+    assert!(points(&alone) < -0.1, "a right candidate looks bad beside a noisy recording: {}", points(&alone));
+    assert!(points(&fair) > 0.0, "and is better than the vendor asked again: {}", points(&fair));
+    assert!(fair["arms"]["rerun"].as_f64().unwrap() < 0.9);
+    assert_eq!(fair["is_simulated_incumbent"], true);
+}
+
+#[test]
+fn killed_assessment_goes_on_where_it_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(60);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 60, &json!({"word_ms": 40}));
+    let mut child = freehold(home.path()).args(["assess", STEP, "--candidate", "desk", "--json"]).spawn().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let kept = || {
+        let assessments = store.assessments().unwrap();
+        assessments.first().map_or(0, |assessment| store.replays(&assessment.head.id).unwrap().len())
+    };
+    while kept() < 10 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (_, row) = assess(home.path(), &[]);
+    let resumed = row["replay"]["resumed"].as_u64().unwrap();
+    assert!(resumed >= 10, "{resumed} replays were taken over");
+    assert_eq!(row["replay"]["generations"].as_u64(), Some(60 - resumed));
+    assert_eq!(row["n"].as_u64(), Some(60));
+    let (_, fresh) = assess(home.path(), &[]);
+    assert_eq!(fresh["replay"]["resumed"].as_u64(), Some(0), "a finished assessment is not gone on with");
+}
+
+#[test]
+fn failures_of_the_candidate_count_against_it_and_are_said() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(60);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 60, &json!({"fail": "the context is too short"}));
+    let (ran, row) = assess(home.path(), &[]);
+    assert_eq!((ran.code, row["failures"]["candidate"].as_u64()), (1, Some(60)), "{row}");
+    assert!(row["failures"]["example"].as_str().unwrap().contains("the context is too short"), "{row}");
+    assert!(row["notes"].to_string().contains("serving"), "a serving fault is not the model's: {}", row["notes"]);
+}
