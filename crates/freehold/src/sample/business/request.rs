@@ -36,6 +36,7 @@ pub fn request(step: StepName, ticket: &Ticket, earlier: Earlier<'_>, model: &st
                 "model": model,
                 "messages": messages(DECIDE, &found),
                 "max_tokens": TOKENS_MAX,
+                "temperature": 0,
                 "tools": tools(),
                 "tool_choice": "required",
             })
@@ -43,6 +44,7 @@ pub fn request(step: StepName, ticket: &Ticket, earlier: Earlier<'_>, model: &st
         StepName::Reply => json!({
             "model": model,
             "max_tokens": TOKENS_MAX,
+            "temperature": 0,
             "system": REPLY,
             "messages": [{"role": "user", "content": format!("{}{DIVIDER}Decision: {}", ticket.text, earlier.decision)}],
         }),
@@ -74,6 +76,7 @@ fn structured(model: &str, system: &str, user: &str, format: &Value) -> Value {
         "model": model,
         "messages": messages(system, user),
         "max_tokens": TOKENS_MAX,
+        "temperature": 0,
         "response_format": format,
     })
 }
