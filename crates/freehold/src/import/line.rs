@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use freehold_wire::{Api, Call, Failure, Reference, Timings};
-use freehold_workflow::{Marks, StepBy, identify};
+use freehold_workflow::{Marks, identify};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -82,7 +82,7 @@ pub fn call_of(text: &str, default_at_ms: i64) -> Result<Call, LineError> {
         at_ms: fields.at.map_or(Ok(default_at_ms), at_ms)?,
         api,
         step: identity.step,
-        step_by: word(identity.by).to_owned(),
+        step_by: identity.by.as_str().to_owned(),
         run: identity.run,
         model: fields.model.map_or(request.model, Cow::into_owned),
         upstream: "import".to_owned(),
@@ -122,15 +122,6 @@ fn answered(api: Api, response: Option<&RawValue>, error: Option<&RawValue>) -> 
         }
         (Some(_), Some(_)) => Err(LineError::Field { field: "error", found: "given beside a response".to_owned() }),
         (None, None) => Err(LineError::Field { field: "response", found: "neither it nor error is given".to_owned() }),
-    }
-}
-
-/// Returns the stable word for how a step was found.
-pub(crate) fn word(by: StepBy) -> &'static str {
-    match by {
-        StepBy::Header => "header",
-        StepBy::Field => "field",
-        StepBy::Head => "head",
     }
 }
 
