@@ -45,32 +45,38 @@ impl Assessor<'_> {
         let target = Target::parse(&question.candidate, self.settings)?;
         let chosen = cases::choose(self.store, question, &target)?;
         let engine = service::engine(self.settings, self.program.clone());
-        let done = self.replay_and_judge(question, &target, chosen, &engine, progress).await;
+        let done = self.judge(Trial { question, target: &target, chosen: &chosen }, &engine, progress).await;
         engine.shutdown().await;
         done
     }
 
-    async fn replay_and_judge(
+    async fn judge(
         &self,
-        question: &Question,
-        target: &Target,
-        chosen: cases::Chosen,
+        trial: Trial<'_>,
         engine: &freehold_engine::Engine,
         progress: &Progress,
     ) -> anyhow::Result<AssessmentResult> {
+        let Trial { question, target, chosen } = trial;
         let lock = target.own_model(self.settings).map(plan::lock_of).transpose()?;
-        let arms = ask::Arms::prepare(self, question, target, &chosen, engine).await?;
-        let plan = Plan::of(question, &chosen, &arms, lock)?;
-        let head = plan.begin(self.store, question, &chosen)?;
+        let arms = ask::Arms::prepare(self, trial, engine).await?;
+        let plan = Plan::of(question, chosen, &arms, lock)?;
+        let head = plan.begin(self.store, question, chosen)?;
         let begun = Instant::now();
-        let replays = replay::run(self.store, &head.id, &chosen, &arms, progress).await?;
+        let replays = replay::run(self.store, &head.id, chosen, &arms, progress).await?;
         let wall = begun.elapsed();
-        let judged = score::judge(question, &plan, &chosen, &replays)?;
-        let result =
-            result_of(self, &head, &plan, judged, Took { wall, replays: &replays, chosen: &chosen, arms: &arms });
+        let judged = score::judge(question, &plan, chosen, &replays)?;
+        let result = result_of(self, &head, &plan, judged, &Took { wall, replays: &replays, chosen, arms: &arms });
         self.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
         Ok(result)
     }
+}
+
+/// What is tried: the question, who is proposed, and the cases.
+#[derive(Clone, Copy)]
+struct Trial<'a> {
+    question: &'a Question,
+    target: &'a Target,
+    chosen: &'a cases::Chosen,
 }
 
 struct Took<'a> {
@@ -85,7 +91,7 @@ fn result_of(
     head: &freehold_store::AssessmentHead,
     plan: &Plan,
     judged: score::Judged,
-    took: Took<'_>,
+    took: &Took<'_>,
 ) -> AssessmentResult {
     let mut notes = judged.notes;
     notes.splice(0..0, took.chosen.notes.iter().chain(&took.arms.notes).cloned());

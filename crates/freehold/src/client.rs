@@ -1,5 +1,6 @@
 //! A small HTTP client: one JSON body there, one body back, with a time limit and a limit on its size.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,7 +44,7 @@ pub enum Error {
 /// The client; cheap to clone, keeps connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: Inner,
+    inner: Arc<Inner>,
     timeout: Duration,
 }
 
@@ -71,7 +72,7 @@ impl Client {
             .enable_http1()
             .build();
         Ok(Client {
-            inner: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector),
+            inner: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector).into(),
             timeout,
         })
     }

@@ -98,7 +98,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Exit, Option<String>)> 
             freehold_store::ErrorKind::Busy => Exit::Upstream,
             freehold_store::ErrorKind::Internal => Exit::Internal,
         };
-        return Some((exit, error.hint().map(Into::into)));
+        return Some((exit, error.hint()));
     }
     if let Some(error) = cause.downcast_ref::<crate::facts::Error>() {
         return Some((Exit::Input, Some(error.hint().to_owned())));

@@ -8,7 +8,6 @@ use freehold_store::{Generation, NewGeneration, Route, Store};
 
 use crate::exit::Fault;
 use crate::home::{Place, RunningGateway};
-use crate::stdout;
 
 /// How long a command waits for the running gateway to serve the new generation.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,19 +52,20 @@ pub fn back(store: &Store, wanted: Option<u64>) -> anyhow::Result<Generation> {
     Ok(store.add_generation(NewGeneration { at_ms: now_ms(), who: who(), reason, restores: Some(number), routes })?)
 }
 
-/// Prints a new generation and waits until the running gateway serves it, where one runs.
+/// Returns a generation as lines for a reader.
+pub fn shown(generation: &Generation) -> String {
+    let mut lines = format!("generation {}: {}\n", generation.number, generation.reason);
+    for (step, route) in &generation.routes {
+        lines.push_str(&format!("  {step} → {}/{} ({})\n", route.upstream, route.model, route.stage));
+    }
+    lines
+}
+
+/// Waits until the running gateway serves a generation, where one runs, and says so on stderr.
 ///
 /// # Errors
 /// A gateway runs and does not take the generation in time.
-pub fn tell(place: &Place, generation: &Generation, json: bool) -> anyhow::Result<()> {
-    if json {
-        stdout::line(serde_json::to_string(generation)?)?;
-    } else {
-        stdout::line(format_args!("generation {}: {}", generation.number, generation.reason))?;
-        for (step, route) in &generation.routes {
-            stdout::line(format_args!("  {step} → {}/{} ({})", route.upstream, route.model, route.stage))?;
-        }
-    }
+pub fn settle(place: &Place, generation: &Generation) -> anyhow::Result<()> {
     match await_gateway(place, generation.number)? {
         Some(waited) => eprintln!("the running gateway serves it now ({} ms)", waited.as_millis()),
         None => eprintln!("no gateway is running; the next `freehold up` serves it"),

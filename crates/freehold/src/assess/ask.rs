@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use freehold_engine::{Engine, Event};
 use freehold_wire::{Answer, Api};
 
-use super::Assessor;
 use super::cases::{Case, Chosen};
-use super::plan::{Question, Rerun};
+use super::plan::Rerun;
+use super::{Assessor, Trial};
 use crate::client::Client;
 use crate::config::Upstream;
 use crate::exit::Fault;
-use crate::names::Target;
 use crate::service;
 
 /// The version that Anthropic's API wants to be told.
@@ -45,13 +44,8 @@ pub(super) struct Asking {
 
 impl Arms {
     /// Loads the candidate and finds out whether the incumbent can be asked again.
-    pub(super) async fn prepare(
-        assessor: &Assessor<'_>,
-        question: &Question,
-        target: &Target,
-        chosen: &Chosen,
-        engine: &Engine,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn prepare(assessor: &Assessor<'_>, trial: Trial<'_>, engine: &Engine) -> anyhow::Result<Self> {
+        let Trial { question, target, chosen } = trial;
         let timeout = Duration::from_secs(assessor.settings.server.first_byte_timeout_s);
         let client =
             Client::new(timeout).map_err(|error| Fault::internal("cannot build the HTTP client").because(error))?;

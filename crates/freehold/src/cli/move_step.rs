@@ -7,6 +7,7 @@ use crate::exit::{Exit, Fault};
 use crate::home::Place;
 use crate::moves;
 use crate::names::Target;
+use crate::stdout;
 
 /// Serve a step from a candidate from now on, such as `freehold move triage --to desk-l`.
 ///
@@ -35,7 +36,12 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let assessment = store.latest_assessment(&step, Some(&arguments.to))?;
     refuse_without_verdict(&step, arguments, assessment.as_ref())?;
     let generation = moves::make(&store, &step, route(&target, arguments, assessment))?;
-    moves::tell(place, &generation, arguments.json)?;
+    if arguments.json {
+        stdout::line(serde_json::to_string(&generation)?)?;
+    } else {
+        stdout::block(moves::shown(&generation))?;
+    }
+    moves::settle(place, &generation)?;
     Ok(Exit::Done)
 }
 

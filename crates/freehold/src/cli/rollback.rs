@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::home::Place;
 use crate::moves;
+use crate::stdout;
 
 /// Go back to the generation before, or to a numbered one: `freehold rollback 3`.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,11 @@ pub(super) struct Arguments {
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
     let store = place.store()?;
     let generation = moves::back(&store, arguments.generation)?;
-    moves::tell(place, &generation, arguments.json)?;
+    if arguments.json {
+        stdout::line(serde_json::to_string(&generation)?)?;
+    } else {
+        stdout::block(moves::shown(&generation))?;
+    }
+    moves::settle(place, &generation)?;
     Ok(Exit::Done)
 }

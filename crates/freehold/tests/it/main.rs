@@ -1,5 +1,7 @@
 //! Tests of the binary and what it is made of: commands, imports, official clients, real data, reports.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
 mod assess;
 mod clients;
 mod commands;
