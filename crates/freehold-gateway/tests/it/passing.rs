@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use freehold_gateway::Secret;
-use freehold_wire::{Api, Usage};
+use freehold_wire::{Api, Call, Usage};
 
 use crate::caller::{self, Piece};
 use crate::house::{self, House};
@@ -52,19 +52,19 @@ fn body_and_headers_pass_unaltered_both_ways_and_are_recorded() {
         assert_eq!(reply.header("x-freehold-generation"), Some("0"));
         assert_eq!(reply.body().await, (ANSWER.as_bytes().to_vec(), Piece::End));
 
-        let call = house.recorded(&reply.call_id());
-        assert_eq!((call.request.as_slice(), call.response.as_slice()), (REQUEST.as_bytes(), ANSWER.as_bytes()));
-        assert_eq!(
-            (call.step.as_str(), call.step_by.as_str(), call.run.as_deref()),
-            ("triage", "header", Some("run-7"))
-        );
-        assert_eq!((call.api, call.status, call.streamed, call.failure.clone()), (Api::OpenAiChat, 200, false, None));
-        assert_eq!(call.usage, Some(Usage { input: 11, cache_read: 0, output: 2 }));
-        assert_eq!((call.model.as_str(), call.upstream.as_str()), ("gpt-4o", "vendor"));
-        assert_eq!(call.served_model.as_deref(), Some("gpt-4o-2024-08-06"));
-        assert!(call.timings.first_byte_us.is_some_and(|first| first <= call.timings.total_us));
-        assert_eq!(call.generation, 0);
+        check_record(&house.recorded(&reply.call_id()));
     });
+}
+
+fn check_record(call: &Call) {
+    assert_eq!((call.request.as_slice(), call.response.as_slice()), (REQUEST.as_bytes(), ANSWER.as_bytes()));
+    assert_eq!((call.step.as_str(), call.step_by.as_str(), call.run.as_deref()), ("triage", "header", Some("run-7")));
+    assert_eq!((call.api, call.status, call.streamed, call.failure.clone()), (Api::OpenAiChat, 200, false, None));
+    assert_eq!(call.usage, Some(Usage { input: 11, cache_read: 0, output: 2 }));
+    assert_eq!((call.model.as_str(), call.upstream.as_str()), ("gpt-4o", "vendor"));
+    assert_eq!(call.served_model.as_deref(), Some("gpt-4o-2024-08-06"));
+    assert!(call.timings.first_byte_us.is_some_and(|first| first <= call.timings.total_us));
+    assert_eq!(call.generation, 0);
 }
 
 #[test]

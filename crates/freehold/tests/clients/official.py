@@ -43,15 +43,21 @@ def chat_streamed(client, body):
     return {"text": text, "pieces": pieces, "calls": called, "finish": finish, "output_tokens": usage}
 
 
+def current(body):
+    """Moves a field that the client's signature no longer has, but that the API takes, to where the client wants it."""
+    named = {name: value for name, value in body.items() if name != "temperature"}
+    return {**named, "extra_body": {"temperature": body["temperature"]}}
+
+
 def messages_whole(client, body):
-    answer = client.messages.create(**body)
+    answer = client.messages.create(**current(body))
     text = "".join(block.text for block in answer.content if block.type == "text")
     return {"text": text, "finish": answer.stop_reason, "output_tokens": answer.usage.output_tokens}
 
 
 def messages_streamed(client, body):
     pieces = 0
-    with client.messages.stream(**body) as stream:
+    with client.messages.stream(**current(body)) as stream:
         for _ in stream.text_stream:
             pieces += 1
         answer = stream.get_final_message()
