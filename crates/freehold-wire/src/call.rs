@@ -49,7 +49,8 @@ pub struct Call {
 /// What went wrong with a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// A short stable word: `upstream_status`, `connect`, `timeout`, `cut`, `client_left`, `engine`, `refused`.
+    /// A short stable word: `upstream_status`, `connect`, `timeout`, `cut`, `client_left`, `engine`, `refused`, `unreadable`,
+    /// `over_limit`.
     pub kind: String,
     /// What was found; no prompt text, no secret.
     pub message: String,

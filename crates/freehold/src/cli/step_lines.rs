@@ -28,7 +28,9 @@ pub(crate) struct StepLine {
     pub(crate) days_left: Option<i64>,
     pub(crate) stage: String,
     pub(crate) served_by: Option<String>,
+    /// The best verdict among the newest of every candidate, and whose it is.
     pub(crate) verdict: Option<String>,
+    pub(crate) verdict_of: Option<String>,
 }
 
 /// Returns the one step that is named or begun by `wanted`.
@@ -58,14 +60,11 @@ fn known(steps: &[String], wanted: &str) -> String {
 /// Returns a line for every step, those with the most calls first.
 pub(crate) fn lines(store: &Store, facts: &Facts, today: jiff::civil::Date) -> anyhow::Result<Vec<StepLine>> {
     let generation = store.generation()?;
+    let assessments = newest(store)?;
     let mut lines = Vec::new();
     for summary in store.steps()? {
-        let verdict = store.latest_assessment(&summary.step, None)?.and_then(|assessment| {
-            let result = assessment.result?;
-            let text = |key: &str| result.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
-            Some(format!("{} ({})", text("verdict")?.replace('_', " "), text("candidate")?))
-        });
-        lines.push(line(&summary, facts, today, &generation, verdict));
+        let judged = best(&assessments, &summary.step);
+        lines.push(line(&summary, facts, today, &generation, judged));
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.calls));
     Ok(lines)
@@ -76,7 +75,7 @@ fn line(
     facts: &Facts,
     today: jiff::civil::Date,
     generation: &Generation,
-    verdict: Option<String>,
+    judged: Option<&AssessmentResult>,
 ) -> StepLine {
     let route = generation.routes.get(&summary.step);
     let mut models: Vec<String> = summary.traffic.iter().map(|traffic| traffic.model.clone()).collect();
@@ -110,7 +109,8 @@ fn line(
         days_left: retirement.as_ref().map(|found| i64::from((found.date - today).get_days())),
         stage: route.map_or_else(|| "leased".to_owned(), |route| route.stage.clone()),
         served_by: route.map(|route| format!("{}/{}", route.upstream, route.model)),
-        verdict,
+        verdict: judged.map(|result| result.row.verdict.clone()),
+        verdict_of: judged.map(|result| result.row.candidate.clone()),
     }
 }
 
@@ -139,27 +139,49 @@ pub(crate) fn table(lines: &[StepLine]) -> String {
                 report::figures::usd(line.usd),
                 line.days_left.map_or_else(|| "unknown".to_owned(), |days| format!("in {days} days")),
                 line.stage.clone(),
-                line.verdict.clone().unwrap_or_else(|| "not assessed".to_owned()),
+                judged(line),
             ]
         })
         .collect();
     report::table(&headers, &rows)
 }
 
-/// Returns the report of everything in the store: every step, and the newest assessment of each step and candidate.
-pub(crate) fn report_of(store: &Store, facts: &Facts) -> anyhow::Result<report::Report> {
-    let lines = lines(store, facts, jiff::Zoned::now().date())?;
+fn judged(line: &StepLine) -> String {
+    match (&line.verdict, &line.verdict_of) {
+        (Some(verdict), Some(candidate)) => format!("{} ({candidate})", verdict.replace('_', " ")),
+        _ => "not assessed".to_owned(),
+    }
+}
+
+/// Returns the newest finished assessment of every step and candidate.
+fn newest(store: &Store) -> anyhow::Result<Vec<AssessmentResult>> {
     let mut results: Vec<AssessmentResult> = Vec::new();
     for assessment in store.assessments()? {
         let Some(result) = assessment.result else { continue };
         let result: AssessmentResult = serde_json::from_value(result)?;
-        let is_newest = !results
-            .iter()
-            .any(|newer| newer.row.step == result.row.step && newer.row.candidate == result.row.candidate);
-        if is_newest {
+        let is_same =
+            |newer: &AssessmentResult| newer.row.step == result.row.step && newer.row.candidate == result.row.candidate;
+        if !results.iter().any(is_same) {
             results.push(result);
         }
     }
+    Ok(results)
+}
+
+/// Returns the assessment that speaks best for a step: adequate before undecided before not adequate, then the newest.
+fn best<'a>(assessments: &'a [AssessmentResult], step: &str) -> Option<&'a AssessmentResult> {
+    let rank = |result: &&AssessmentResult| match result.row.verdict.as_str() {
+        "adequate" => 0,
+        "undecided" => 1,
+        _ => 2,
+    };
+    assessments.iter().filter(|result| result.row.step == step).min_by_key(rank)
+}
+
+/// Returns the report of everything in the store: every step, and the newest assessment of each step and candidate.
+pub(crate) fn report_of(store: &Store, facts: &Facts) -> anyhow::Result<report::Report> {
+    let lines = lines(store, facts, jiff::Zoned::now().date())?;
+    let mut results = newest(store)?;
     results.sort_by(|a, b| (&a.row.step, a.at_ms).cmp(&(&b.row.step, b.at_ms)));
     Ok(report::Report {
         title: "Freehold: which steps an open model can carry".to_owned(),
