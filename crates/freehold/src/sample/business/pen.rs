@@ -7,6 +7,9 @@ use rand::seq::IndexedRandom;
 
 use super::Split;
 
+/// How often a choice outside training considers what is held out: customers mostly write as others did before.
+const HELD_OUT_CHANCE: f64 = 0.3;
+
 /// How carelessly a customer types; facts are never touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Care {
@@ -40,11 +43,12 @@ impl<'a, R: Rng> Pen<'a, R> {
         self.slots.iter().fold(typed, |text, (slot, value)| text.replace(slot, value))
     }
 
-    /// Picks one entry that this split may see, without its mark.
+    /// Picks one entry that this split may see, without its mark; held-out ones are rare where they are seen.
     pub(super) fn choose<'p>(&mut self, pool: &[&'p str]) -> &'p str {
+        let sees_held_out = self.split != Split::Train && self.rng.random_bool(HELD_OUT_CHANCE);
         let visible: Vec<&'p str> = pool
             .iter()
-            .filter(|entry| self.split != Split::Train || !entry.starts_with('~'))
+            .filter(|entry| sees_held_out || !entry.starts_with('~'))
             .map(|entry| entry.strip_prefix('~').unwrap_or(entry))
             .collect();
         visible.choose(self.rng).copied().unwrap_or_default()
