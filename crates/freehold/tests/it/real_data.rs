@@ -41,6 +41,26 @@ fn airline_desk_is_two_steps_of_two_hundred_runs() {
     assert!(agent["retirement"].is_string(), "the retirement of gpt-4o is known");
 }
 
+/// A model trained for another desk cannot do this one's work, and most prompts are too long for it: both must be said.
+#[cfg(feature = "llama")]
+#[test]
+fn desk_model_is_not_adequate_for_an_airline() {
+    let Some(folder) = real_data("tau_airline_gpt4o") else { return };
+    let home = tempfile::tempdir().unwrap();
+    imported(home.path(), &tau::lines(&folder));
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/freehold-desk-m.gguf");
+    let entry = format!("[[model]]\nname = \"desk\"\npath = {model:?}\ncontext_tokens = 768\nslots = 4\n");
+    std::fs::write(home.path().join("freehold.toml"), entry).unwrap();
+    let agent = steps(home.path()).into_iter().find(|step| step["calls"] == 2454).unwrap();
+    let step = agent["step"].as_str().unwrap();
+    let ran = run(home.path(), &["assess", step, "--candidate", "desk", "--max-cases", "120", "--json"]);
+    let row: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    assert_eq!((ran.code, row["verdict"].as_str()), (1, Some("not_adequate")), "{}", row["notes"]);
+    assert!(row["clusters"].as_u64().unwrap() < row["n"].as_u64().unwrap(), "turns of one run are one cluster");
+    assert!(row["failures"]["candidate"].as_u64().unwrap() > 0, "prompts that do not fit are counted");
+    assert!(row["failures"]["example"].as_str().unwrap().contains("tokens"), "{}", row["failures"]);
+}
+
 #[test]
 fn cassettes_of_two_frameworks_import_whole() {
     let Some(folder) = real_data("wire_cassettes") else { return };
