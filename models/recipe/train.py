@@ -1,6 +1,6 @@
 """Trains one of the three desk models from scratch, with checkpoints from which a run goes on or is exported.
 
-Usage: train.py NAME DATA RUN [STEPS], with NAME one of s, m, l; DATA holds tokenizer.json, train.npz and tune.npz;
+Usage: train.py NAME DATA RUN [STEPS|last], with NAME one of s, m, l; DATA holds tokenizer.json, train.npz and tune.npz;
 RUN gets log.jsonl and checkpoint.npz. The learning rate is constant, then falls in a line to zero over the last
 DECAY_SHARE of the steps, so a shorter run is the beginning of a longer one with an earlier fall.
 """
@@ -27,6 +27,7 @@ SORTING_FROM = {"s": 1000, "m": 400, "l": 400}  # the step from which triage get
 RECOPYING_FROM = {"s": 2000, "m": 1400, "l": 1200}  # the step from which copying of any tokens is kept in practice
 TRIAGE_WEIGHT = 3.0  # two of its dozen answer tokens carry all that there is to learn
 STEPS = {"s": 2000, "m": 2800, "l": 2200}
+LAST_STEPS = {"s": 2000, "m": 3750, "l": 2950}  # after the second leg
 SEED = 7
 RATE_ADAM, RATE_MUON = 1.2e-3, 0.012
 WARM_STEPS, DECAY_SHARE = 20, 0.4
@@ -99,4 +100,5 @@ def run(name, data, folder, steps):
 
 if __name__ == "__main__":
     name = sys.argv[1]
-    run(name, pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else STEPS[name])
+    wanted = sys.argv[4] if len(sys.argv) > 4 else str(STEPS[name])
+    run(name, pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), LAST_STEPS[name] if wanted == "last" else int(wanted))

@@ -22,7 +22,9 @@ export XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_thread
 export JAX_COMPILATION_CACHE_DIR=$work/compiled
 runs=()
 for name in s m l; do
-    nice -n 3 "$python" models/recipe/train.py "$name" "$work/data" "$work/run-$name" &
+    # The two larger ones go on after their learning rate has fallen once: a second leg from the checkpoint of the first.
+    (nice -n 3 "$python" models/recipe/train.py "$name" "$work/data" "$work/run-$name" &&
+        nice -n 3 "$python" models/recipe/train.py "$name" "$work/data" "$work/run-$name" last) &
     runs+=("$!")
 done
 for run in "${runs[@]}"; do wait "$run"; done
@@ -32,3 +34,5 @@ for name in s m l; do
     "$python" models/recipe/verify.py "$name" "$work/data" "$work/run-$name" "$file" "$work/held-out.jsonl"
 done
 "$python" models/recipe/catalogue.py "$work" models
+cargo build --release --workspace
+"$python" models/recipe/held_out.py "$work/held-out.jsonl" models target/release/freehold

@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "freehold-demo")]
     folder: PathBuf,
     /// Tickets of the first morning.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(20..=5000))]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(20..=5000))]
     tickets: u64,
     /// Seed of tickets, vendor and sampling.
     #[arg(long, default_value_t = 1)]

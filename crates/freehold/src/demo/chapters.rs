@@ -23,7 +23,7 @@ use crate::sample::vendor;
 const STAFF: usize = 8;
 /// Tickets after the moves, in the outage and after it.
 const LATER_TICKETS: u64 = 25;
-const CASES_MAX: usize = 250;
+const CASES_MAX: usize = 500;
 const MARGIN: f64 = 0.05;
 
 pub(super) async fn a_morning(stand: &mut Stand, options: &Options, narrator: &Narrator) -> anyhow::Result<()> {
