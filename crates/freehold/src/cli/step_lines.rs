@@ -183,6 +183,7 @@ pub(crate) fn report_of(store: &Store, facts: &Facts) -> anyhow::Result<report::
     let lines = lines(store, facts, jiff::Zoned::now().date())?;
     let mut results = newest(store)?;
     results.sort_by(|a, b| (&a.row.step, a.at_ms).cmp(&(&b.row.step, b.at_ms)));
+    say_how_many_were_tried(&mut results);
     Ok(report::Report {
         title: "Freehold: which steps an open model can carry".to_owned(),
         generated_at_ms: jiff::Timestamp::now().as_millisecond(),
@@ -191,6 +192,22 @@ pub(crate) fn report_of(store: &Store, facts: &Facts) -> anyhow::Result<report::
         dependence: Vec::new(),
         steps: lines.iter().map(report_line).collect(),
     })
+}
+
+/// Each verdict stands alone at its level; whoever picks among several must know that one of them passes by luck more often.
+fn say_how_many_were_tried(results: &mut [AssessmentResult]) {
+    let steps: Vec<String> = results.iter().map(|result| result.row.step.clone()).collect();
+    for result in results {
+        let tried = steps.iter().filter(|step| **step == result.row.step).count();
+        if tried > 1 {
+            let each = (1.0 - result.row.confidence) * 100.0;
+            result.notes.push(format!(
+                "{tried} candidates were tried for this step, each at its own level: the chance that one which is not adequate \
+                 passes is at most {each:.0} % for each, and up to {:.0} % for all of them together",
+                (each * tried as f64).min(100.0)
+            ));
+        }
+    }
 }
 
 fn report_line(line: &StepLine) -> report::StepLine {

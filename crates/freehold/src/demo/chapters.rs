@@ -51,6 +51,7 @@ pub(super) async fn judge(stand: &mut Stand, options: &Options, narrator: &Narra
     narrator
         .say(&format!("Margin {MARGIN}, declared before the data is looked at. The vendor is asked again as well:"));
     narrator.say("how far it agrees with itself is the yardstick, not perfection.");
+    narrator.say("The smallest adequate model will be taken; with three tried, luck has three chances of 5 % at most.");
     let assessor = Assessor {
         store: &stand.store,
         settings: &stand.settings,
