@@ -180,3 +180,26 @@ fn failures_of_the_candidate_count_against_it_and_are_said() {
     assert!(row["failures"]["example"].as_str().unwrap().contains("the context is too short"), "{row}");
     assert!(row["notes"].to_string().contains("serving"), "a serving fault is not the model's: {}", row["notes"]);
 }
+
+#[test]
+fn a_candidate_may_be_any_upstream_and_must_speak_the_dialect() {
+    let home = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let exact = Manner { error_rate: 0.0, latency: Duration::ZERO, seed: 1 };
+    let vendor = runtime.block_on(Vendor::start(exact)).unwrap();
+    let tickets = tickets(60);
+    vendor.learn(tickets.iter().cloned());
+    import(home.path(), &tickets);
+    let entry = |name: &str, apis: &str| {
+        format!("[[upstream]]\nname = \"{name}\"\nbase_url = \"http://{}\"\napis = [{apis}]\n", vendor.address())
+    };
+    let entries = entry("other", "\"openai.chat\"") + &entry("foreign", "\"anthropic.messages\"");
+    std::fs::write(home.path().join("freehold.toml"), entries).unwrap();
+    let ran = run(home.path(), &["assess", STEP, "--candidate", "other/open-model", "--json"]);
+    let row: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    assert_eq!((ran.code, row["candidate"].as_str()), (0, Some("other/open-model")), "{row}");
+    assert!(row["cost"]["candidate_usd_per_1k"].is_null(), "a model without a known price costs an unknown sum");
+    let refused = run(home.path(), &["assess", STEP, "--candidate", "foreign/open-model"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("does not speak openai.chat"), "{}", refused.stderr);
+}
