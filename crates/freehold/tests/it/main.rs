@@ -10,3 +10,4 @@ mod moves;
 mod real_data;
 mod report;
 mod running;
+mod vendor;
