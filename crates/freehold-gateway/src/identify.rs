@@ -59,16 +59,11 @@ fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
     match requests::read(api, body) {
         Ok(request) => {
             let identity = identify(&request, marks);
-            let step_by = match identity.by {
-                StepBy::Header => "header",
-                StepBy::Field => "field",
-                StepBy::Head => "head",
-            };
             Ok(View {
                 model: request.model.clone(),
                 is_stream: request.stream,
                 step: identity.step,
-                step_by,
+                step_by: identity.by.as_str(),
                 run: identity.run,
                 request: Ok(request),
             })
@@ -80,7 +75,7 @@ fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
                 model: outline.model.and_then(|model| model.as_str().map(str::to_owned)).unwrap_or_default(),
                 is_stream: outline.stream == Some(Value::Bool(true)),
                 step: marks.step.unwrap_or(UNREAD).to_owned(),
-                step_by: if marks.step.is_some() { "header" } else { "head" },
+                step_by: if marks.step.is_some() { StepBy::Header } else { StepBy::Head }.as_str(),
                 run: marks.run.map(str::to_owned),
                 request: Err(error),
             })

@@ -36,11 +36,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let assessment = store.latest_assessment(&step, Some(&arguments.to))?;
     refuse_without_verdict(&step, arguments, assessment.as_ref())?;
     let generation = moves::make(&store, &step, route(&target, arguments, assessment))?;
-    if arguments.json {
-        stdout::line(serde_json::to_string(&generation)?)?;
-    } else {
-        stdout::block(moves::shown(&generation))?;
-    }
+    let told = if arguments.json { serde_json::to_string(&generation)? + "\n" } else { moves::shown(&generation) };
+    stdout::block(told)?;
     moves::settle(place, &generation)?;
     Ok(Exit::Done)
 }

@@ -18,11 +18,8 @@ pub(super) struct Arguments {
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
     let store = place.store()?;
     let generation = moves::back(&store, arguments.generation)?;
-    if arguments.json {
-        stdout::line(serde_json::to_string(&generation)?)?;
-    } else {
-        stdout::block(moves::shown(&generation))?;
-    }
+    let told = if arguments.json { serde_json::to_string(&generation)? + "\n" } else { moves::shown(&generation) };
+    stdout::block(told)?;
     moves::settle(place, &generation)?;
     Ok(Exit::Done)
 }
