@@ -46,8 +46,8 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, api: Api, credentials: Creden
     }
     let Credentials::Upstreams(key) = credentials else { return };
     let (name, text) = match api {
-        Api::OpenAiChat | Api::OpenAiResponses => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
-        Api::AnthropicMessages => (X_API_KEY, key.expose().to_owned()),
+        Api::AnthropicMessages | Api::AnthropicCountTokens => (X_API_KEY, key.expose().to_owned()),
+        _ => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
     };
     if let Ok(mut value) = HeaderValue::from_str(&text) {
         value.set_sensitive(true);

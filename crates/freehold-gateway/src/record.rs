@@ -100,6 +100,8 @@ pub(crate) fn blank(api: Api, stamp: Stamp) -> Call {
         usage: None,
         timings: Timings::default(),
         reference: None,
+        key: None,
+        is_estimated: false,
         generation: 0,
     }
 }

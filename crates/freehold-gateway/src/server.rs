@@ -147,7 +147,7 @@ async fn serve(
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>, stop: &CancellationToken) -> Response<ReplyBody> {
     let path = request.uri().path();
-    if let Some(api) = Api::ALL.into_iter().find(|api| api.path() == path) {
+    if let Some(api) = Api::DIALECTS.into_iter().find(|api| api.path() == path) {
         if request.method() != Method::POST {
             return reply::wrong_method(path, "POST");
         }

@@ -253,6 +253,7 @@ fn closes(api: Api, piece: &[u8]) -> bool {
         Api::OpenAiChat => piece.trim_ascii_end().ends_with(b"[DONE]"),
         Api::OpenAiResponses => contains(piece, b"event: response.completed"),
         Api::AnthropicMessages => contains(piece, b"event: message_stop"),
+        Api::OpenAiEmbeddings | Api::AnthropicCountTokens | Api::Opaque => false,
     }
 }
 

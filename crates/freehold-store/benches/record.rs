@@ -56,9 +56,11 @@ fn call(n: usize) -> Call {
         streamed: false,
         status: 200,
         failure: None,
-        usage: Some(Usage { input: 400, cache_read: 0, output: 90 }),
+        usage: Some(Usage { input: 400, cache_read: 0, output: 90, ..Usage::default() }),
         timings: Timings { first_byte_us: Some(200_000), total_us: 900_000 },
         reference: None,
+        key: None,
+        is_estimated: false,
         generation: 0,
     }
 }

@@ -169,6 +169,8 @@ fn read(row: &Row<'_>) -> Result<Call, Error> {
             usage: read_usage(row)?,
             timings: Timings { first_byte_us: optional_count(row, 18)?, total_us: count(row, 19)? },
             reference,
+            key: None,
+            is_estimated: false,
             generation: count(row, 22)?,
         })
     };
@@ -182,7 +184,7 @@ fn read_failure(row: &Row<'_>) -> rusqlite::Result<Option<Failure>> {
 
 fn read_usage(row: &Row<'_>) -> rusqlite::Result<Option<Usage>> {
     let Some(input) = optional_count(row, 15)? else { return Ok(None) };
-    Ok(Some(Usage { input, cache_read: count(row, 16)?, output: count(row, 17)? }))
+    Ok(Some(Usage { input, cache_read: count(row, 16)?, output: count(row, 17)?, ..Usage::default() }))
 }
 
 fn read_reference(number: i64, value: &str) -> Result<Reference, Error> {

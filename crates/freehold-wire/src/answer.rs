@@ -48,11 +48,16 @@ pub enum Finish {
 
 /// Tokens of one call. `input` counts all prompt tokens, cached ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Prompt tokens, those read from or written to a cache included.
     pub input: u64,
     /// Prompt tokens that were read from the provider's cache.
     pub cache_read: u64,
+    /// Prompt tokens that were written to the provider's cache.
+    pub cache_write: u64,
     /// Generated tokens, reasoning included.
     pub output: u64,
+    /// Generated tokens that were reasoning, where the provider says.
+    pub reasoning: u64,
 }

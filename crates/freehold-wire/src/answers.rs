@@ -9,7 +9,7 @@ pub(crate) use messages::{UsageParts, finish as messages_finish};
 pub(crate) use responses::read as read_response;
 
 use crate::json::{Json, word};
-use crate::{Answer, Api};
+use crate::{Answer, Api, Finish, Usage};
 
 /// A response body could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +39,26 @@ pub fn read(api: Api, body: &[u8]) -> Result<Answer, Error> {
         Api::OpenAiChat => chat::read(&json),
         Api::OpenAiResponses => responses::read(&json),
         Api::AnthropicMessages => messages::read(&json),
+        Api::OpenAiEmbeddings => embeddings(&json),
+        Api::AnthropicCountTokens | Api::Opaque => Err("no model answers calls of this kind".to_owned()),
     };
     read.map_err(|found| Error::Form { api, found })
+}
+
+/// Reads an answer with vectors, of which only the model and the tokens are looked at.
+fn embeddings(json: &Json<'_>) -> Result<Answer, String> {
+    if json.get("data").is_none() {
+        return Err(no_answer(json, "data"));
+    }
+    Ok(Answer {
+        model: json.str_or_empty("model").to_owned(),
+        finish: Some(Finish::Stop),
+        usage: json.get("usage").and_then(|usage| {
+            let input = usage.count("prompt_tokens").or_else(|| usage.count("total_tokens"))?;
+            Some(Usage { input, ..Usage::default() })
+        }),
+        ..Answer::default()
+    })
 }
 
 /// Says what a body is that is not an answer; `lacks` names what an answer would have.

@@ -1,4 +1,4 @@
-//! The API families whose calls are understood.
+//! The API families whose calls are carried.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,11 +17,30 @@ pub enum Api {
     /// Anthropic Messages, `POST /v1/messages`.
     #[serde(rename = "anthropic.messages")]
     AnthropicMessages,
+    /// OpenAI Embeddings, `POST /v1/embeddings`.
+    #[serde(rename = "openai.embeddings")]
+    OpenAiEmbeddings,
+    /// Anthropic's token count, `POST /v1/messages/count_tokens`.
+    #[serde(rename = "anthropic.count_tokens")]
+    AnthropicCountTokens,
+    /// Any other path of a vendor: passed through as opaque bytes, and recorded by size and digest.
+    #[serde(rename = "opaque")]
+    Opaque,
 }
 
 impl Api {
-    /// Returns every family, in the order of their introduction here.
-    pub const ALL: [Api; 3] = [Api::OpenAiChat, Api::OpenAiResponses, Api::AnthropicMessages];
+    /// The dialects in which one converses with a model; they can be translated into each other.
+    pub const DIALECTS: [Api; 3] = [Api::OpenAiChat, Api::OpenAiResponses, Api::AnthropicMessages];
+
+    /// Every family.
+    pub const ALL: [Api; 6] = [
+        Api::OpenAiChat,
+        Api::OpenAiResponses,
+        Api::AnthropicMessages,
+        Api::OpenAiEmbeddings,
+        Api::AnthropicCountTokens,
+        Api::Opaque,
+    ];
 
     /// Returns the stable name, such as `openai.chat`.
     pub fn as_str(self) -> &'static str {
@@ -29,16 +48,32 @@ impl Api {
             Api::OpenAiChat => "openai.chat",
             Api::OpenAiResponses => "openai.responses",
             Api::AnthropicMessages => "anthropic.messages",
+            Api::OpenAiEmbeddings => "openai.embeddings",
+            Api::AnthropicCountTokens => "anthropic.count_tokens",
+            Api::Opaque => "opaque",
         }
     }
 
-    /// Returns the path below the vendor's base address, such as `/v1/messages`.
+    /// Returns the path below the vendor's base address, such as `/v1/messages`; empty for opaque calls, which have any.
     pub fn path(self) -> &'static str {
         match self {
             Api::OpenAiChat => "/v1/chat/completions",
             Api::OpenAiResponses => "/v1/responses",
             Api::AnthropicMessages => "/v1/messages",
+            Api::OpenAiEmbeddings => "/v1/embeddings",
+            Api::AnthropicCountTokens => "/v1/messages/count_tokens",
+            Api::Opaque => "",
         }
+    }
+
+    /// Returns the family that is spoken at a path, where it is a known one.
+    pub fn at(path: &str) -> Option<Api> {
+        Api::ALL.into_iter().find(|api| !api.path().is_empty() && api.path() == path)
+    }
+
+    /// Returns whether it is one of Anthropic's.
+    pub fn is_anthropic(self) -> bool {
+        matches!(self, Api::AnthropicMessages | Api::AnthropicCountTokens)
     }
 }
 
@@ -50,8 +85,12 @@ impl fmt::Display for Api {
 
 /// The name is not one of an API family.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown api {0:?}: expected openai.chat, openai.responses or anthropic.messages")]
+#[error("unknown api {0:?}: expected {names}", names = names())]
 pub struct UnknownApi(pub String);
+
+fn names() -> String {
+    Api::ALL.map(Api::as_str).join(", ")
+}
 
 impl FromStr for Api {
     type Err = UnknownApi;

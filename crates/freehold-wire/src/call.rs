@@ -36,12 +36,16 @@ pub struct Call {
     pub status: u16,
     /// What went wrong, when something did.
     pub failure: Option<Failure>,
-    /// Tokens, where the provider said.
+    /// Tokens, where the provider said, or where they were counted here.
     pub usage: Option<Usage>,
+    /// Whether `usage` was counted here because the provider did not say.
+    pub is_estimated: bool,
     /// How long it took.
     pub timings: Timings,
     /// What it is to be scored against beside the incumbent's answer.
     pub reference: Option<Reference>,
+    /// The name of the virtual key that the caller came with, where one was needed.
+    pub key: Option<String>,
     /// The generation of routes that decided who answered; 0 before the first move.
     pub generation: u64,
 }

@@ -42,10 +42,12 @@ impl ErrorKind {
 /// Returns the body of an error answer in the caller's dialect.
 pub fn error_body(api: Api, kind: ErrorKind, message: &str) -> Vec<u8> {
     let body = match api {
-        Api::OpenAiChat | Api::OpenAiResponses => {
+        Api::OpenAiChat | Api::OpenAiResponses | Api::OpenAiEmbeddings | Api::Opaque => {
             json!({"error": {"message": message, "type": kind.openai(), "param": null, "code": null}})
         }
-        Api::AnthropicMessages => json!({"type": "error", "error": {"type": kind.anthropic(), "message": message}}),
+        Api::AnthropicMessages | Api::AnthropicCountTokens => {
+            json!({"type": "error", "error": {"type": kind.anthropic(), "message": message}})
+        }
     };
     body.to_string().into_bytes()
 }

@@ -11,7 +11,7 @@ mod rewrite;
 mod sampling;
 
 use crate::json::{Fault, Json, Within};
-use crate::{Api, Request, ResponseFormat, ToolChoice};
+use crate::{Api, Message, Part, Request, ResponseFormat, Role, ToolChoice};
 
 pub use rewrite::{as_replay, with_model};
 
@@ -31,6 +31,9 @@ pub enum Error {
         /// What was found there.
         found: String,
     },
+    /// Nobody here knows the API.
+    #[error("the request is of an API that is only passed through")]
+    Opaque,
     /// The body to rewrite names no model.
     #[error("the request body has no field model to rewrite")]
     NoModel,
@@ -50,6 +53,9 @@ pub fn read(api: Api, body: &[u8]) -> Result<Request, Error> {
         Api::OpenAiChat => chat::read(&json),
         Api::OpenAiResponses => responses::read(&json),
         Api::AnthropicMessages => messages::read(&json),
+        Api::AnthropicCountTokens => messages::read(&json).map(|request| Request { api, ..request }),
+        Api::OpenAiEmbeddings => embeddings(&json),
+        Api::Opaque => return Err(Error::Opaque),
     };
     read.map_err(|fault| field_error(api, fault))
 }
@@ -64,8 +70,10 @@ fn common(api: Api, json: &Json<'_>) -> Result<Request, Fault> {
     json.object()?;
     let model = match api {
         // Some hosts name the model in the path, and a stored prompt of Responses knows its own.
-        Api::OpenAiChat | Api::OpenAiResponses => json.optional_str("model")?.unwrap_or_default(),
-        Api::AnthropicMessages => json.required_str("model")?,
+        Api::OpenAiChat | Api::OpenAiResponses | Api::OpenAiEmbeddings | Api::Opaque => {
+            json.optional_str("model")?.unwrap_or_default()
+        }
+        Api::AnthropicMessages | Api::AnthropicCountTokens => json.required_str("model")?,
     };
     Ok(Request {
         api,
@@ -80,6 +88,22 @@ fn common(api: Api, json: &Json<'_>) -> Result<Request, Fault> {
         stream_usage: false,
         metadata: metadata(json)?,
     })
+}
+
+/// Reads a request for vectors: each text is a part of one turn; tokens instead of text are kept as they are.
+fn embeddings(json: &Json<'_>) -> Result<Request, Fault> {
+    let mut request = common(Api::OpenAiEmbeddings, json)?;
+    let input = json.get("input").ok_or_else(|| Fault::missing("a string or an array")).within("input")?;
+    let part = |item: &Json<'_>| match item {
+        Json::Text(text) => Part::Text(text.clone().into_owned()),
+        other => Part::Other(other.to_value()),
+    };
+    let parts = match input {
+        Json::List(items) => items.iter().map(part).collect(),
+        one => vec![part(one)],
+    };
+    request.messages.push(Message { role: Role::User, parts });
+    Ok(request)
 }
 
 /// Reads the caller's marks; only texts, numbers and booleans can be marks.

@@ -53,9 +53,9 @@ impl Reader {
     /// Begins a stream.
     pub fn new(api: Api) -> Self {
         let form = match api {
-            Api::OpenAiChat => Form::Chat(chat::State::default()),
+            Api::OpenAiChat | Api::OpenAiEmbeddings | Api::Opaque => Form::Chat(chat::State::default()),
             Api::OpenAiResponses => Form::Responses(responses::State::default()),
-            Api::AnthropicMessages => Form::Messages(messages::State::default()),
+            Api::AnthropicMessages | Api::AnthropicCountTokens => Form::Messages(messages::State::default()),
         };
         Reader { decoder: sse::Decoder::default(), form, progress: Progress::default() }
     }

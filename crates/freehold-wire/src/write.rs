@@ -27,9 +27,9 @@ pub struct Head {
 /// `{"arguments": TEXT}`.
 pub fn whole(api: Api, head: &Head, answer: &Answer) -> Vec<u8> {
     let body = match api {
-        Api::OpenAiChat => chat::whole(head, answer),
+        Api::OpenAiChat | Api::OpenAiEmbeddings | Api::Opaque => chat::whole(head, answer),
         Api::OpenAiResponses => responses::whole(head, answer),
-        Api::AnthropicMessages => messages::whole(head, answer),
+        Api::AnthropicMessages | Api::AnthropicCountTokens => messages::whole(head, answer),
     };
     body.to_string().into_bytes()
 }
@@ -54,9 +54,9 @@ impl StreamWriter {
     /// Begins a stream.
     pub fn new(api: Api, head: Head) -> Self {
         let form = match api {
-            Api::OpenAiChat => Form::Chat(chat::State::default()),
+            Api::OpenAiChat | Api::OpenAiEmbeddings | Api::Opaque => Form::Chat(chat::State::default()),
             Api::OpenAiResponses => Form::Responses(responses::State::default()),
-            Api::AnthropicMessages => Form::Messages(messages::State::default()),
+            Api::AnthropicMessages | Api::AnthropicCountTokens => Form::Messages(messages::State::default()),
         };
         StreamWriter { head, form }
     }

@@ -73,6 +73,8 @@ fn call(number: u64) -> Call {
         usage: None,
         timings: Timings::default(),
         reference: None,
+        key: None,
+        is_estimated: false,
         generation: 0,
     }
 }

@@ -18,7 +18,7 @@ async fn model_answers_and_says_what_it_is() {
     let answer = engine.generate("m", &ask("count to three")).await.unwrap().collect().await.unwrap();
     assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("one two three", "hm so"));
     assert_eq!(answer.finish, Some(Finish::Stop));
-    assert_eq!(answer.usage, Some(Usage { input: 3, cache_read: 0, output: 4 }));
+    assert_eq!(answer.usage, Some(Usage { input: 3, cache_read: 0, output: 4, ..Usage::default() }));
     engine.shutdown().await;
 }
 

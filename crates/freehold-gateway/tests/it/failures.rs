@@ -31,7 +31,7 @@ async fn refused(house: &House, mut reply: Reply) -> (u16, String, String) {
 #[test]
 fn upstream_that_cannot_be_reached_is_named() {
     house::run(async {
-        let house = House::new(house::config(vec![house::upstream("vendor", deserted().await, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", deserted().await, &Api::DIALECTS)])).await;
         let reply = caller::post(house.addr, CHAT, "", REQUEST).await;
         assert_eq!(reply.header("x-freehold-served-by"), Some("vendor/gpt-4o"));
         let (status, message, kind) = refused(&house, reply).await;
@@ -44,7 +44,7 @@ fn upstream_that_cannot_be_reached_is_named() {
 fn upstream_that_does_not_begin_to_answer_times_out() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let mut config = house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)]);
+        let mut config = house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)]);
         config.first_byte_timeout = Duration::from_millis(500);
         let house = House::new(config).await;
         let reply = caller::post(house.addr, CHAT, "", REQUEST).await;
@@ -59,7 +59,7 @@ fn upstream_that_does_not_begin_to_answer_times_out() {
 fn upstream_that_speaks_no_http_is_a_bad_gateway() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let socket = caller::send(house.addr, caller::posted(CHAT, "", REQUEST.as_bytes())).await;
         let mut exchange = mock.next().await;
         exchange.send("220 smtp.example ESMTP\r\n\r\n").await;
@@ -122,7 +122,7 @@ fn body_that_does_not_come_times_out() {
 fn calls_beyond_the_limit_are_told_to_come_back() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let mut config = house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)]);
+        let mut config = house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)]);
         config.calls_max = 1;
         let house = House::new(config).await;
         let socket = caller::send(house.addr, caller::posted(CHAT, "", REQUEST.as_bytes())).await;
@@ -141,7 +141,7 @@ fn calls_beyond_the_limit_are_told_to_come_back() {
 fn pages_from_elsewhere_may_not_call() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let reply = caller::post(house.addr, CHAT, "origin: https://evil.example\r\n", REQUEST).await;
         assert_eq!(reply.status, 403);
         assert!(mock.is_untouched());

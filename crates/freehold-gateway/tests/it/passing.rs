@@ -17,7 +17,7 @@ const ANSWER: &str = "{\"id\":\"chatcmpl-1\",  \"object\":\"chat.completion\",\"
 fn body_and_headers_pass_unaltered_both_ways_and_are_recorded() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let headers = "authorization: Bearer callers\r\nx-odd: a b\r\nconnection: x-hop\r\nx-hop: 1\r\n\
                        x-freehold-step: triage\r\nx-freehold-run: run-7\r\naccept-encoding: br;q=0.5\r\ncontent-type: application/json\r\n";
         let asking =
@@ -60,7 +60,7 @@ fn check_record(call: &Call) {
     assert_eq!((call.request.as_slice(), call.response.as_slice()), (REQUEST.as_bytes(), ANSWER.as_bytes()));
     assert_eq!((call.step.as_str(), call.step_by.as_str(), call.run.as_deref()), ("triage", "header", Some("run-7")));
     assert_eq!((call.api, call.status, call.streamed, call.failure.clone()), (Api::OpenAiChat, 200, false, None));
-    assert_eq!(call.usage, Some(Usage { input: 11, cache_read: 0, output: 2 }));
+    assert_eq!(call.usage, Some(Usage { input: 11, cache_read: 0, output: 2, ..Usage::default() }));
     assert_eq!((call.model.as_str(), call.upstream.as_str()), ("gpt-4o", "vendor"));
     assert_eq!(call.served_model.as_deref(), Some("gpt-4o-2024-08-06"));
     assert!(call.timings.first_byte_us.is_some_and(|first| first <= call.timings.total_us));
@@ -71,7 +71,7 @@ fn check_record(call: &Call) {
 fn every_api_reaches_its_path_below_the_base_address() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let mut upstream = house::upstream("vendor", mock.addr, &Api::ALL);
+        let mut upstream = house::upstream("vendor", mock.addr, &Api::DIALECTS);
         upstream.base_url = format!("http://{}/proxy/v1", mock.addr).parse().unwrap();
         let house = House::new(house::config(vec![upstream])).await;
         for (path, body) in [
@@ -114,7 +114,7 @@ fn configured_key_is_sent_in_the_place_of_the_callers() {
 fn errors_of_the_upstream_pass_unaltered_with_their_headers() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         for (status, extra, body) in [
             ("429 Too Many Requests", "retry-after: 17\r\n", r#"{"error": {"message":"slow down"} }"#),
             ("500 Internal Server Error", "content-type: text/html\r\n", "<html>oops"),
@@ -138,7 +138,7 @@ fn errors_of_the_upstream_pass_unaltered_with_their_headers() {
 fn compressed_bodies_pass_as_they_are_and_are_recorded_readable() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let gzip = |text: &str| {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(text.as_bytes()).unwrap();
@@ -164,7 +164,7 @@ fn compressed_bodies_pass_as_they_are_and_are_recorded_readable() {
 fn requests_that_only_the_vendor_understands_pass_too() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let body = r#"{"model":"next-year","messages":{"a":"form that does not exist yet"}}"#;
         let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", body.as_bytes())).await;
         let exchange = mock.next().await;
@@ -181,7 +181,7 @@ fn requests_that_only_the_vendor_understands_pass_too() {
 fn large_bodies_pass_unaltered_and_are_recorded() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let asked = REQUEST.replace("caf", &"caf ".repeat(200_000));
         let answer = ANSWER.replace("\"h", &format!("\"{}", "word ".repeat(200_000)));
         let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", asked.as_bytes())).await;
@@ -204,7 +204,7 @@ fn large_bodies_pass_unaltered_and_are_recorded() {
 fn calls_at_once_and_in_turn_never_mix() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let asked = |mark: usize| format!("{{\"model\":\"m\",\"messages\":[],\"mark\":{mark}}}");
         let call = async |mark: usize| {
             let posted = caller::posted("/v1/chat/completions", "", asked(mark).as_bytes());

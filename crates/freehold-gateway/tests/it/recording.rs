@@ -14,7 +14,7 @@ const STREAM: &str = r#"{"model":"gpt-4o","messages":[],"stream":true}"#;
 /// Makes a gateway whose recorder takes nothing.
 async fn unrecorded(on_record_failure: OnRecordFailure) -> (House, Mock) {
     let mock = Mock::start().await;
-    let mut config = house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)]);
+    let mut config = house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)]);
     config.on_record_failure = on_record_failure;
     let house = House::new(config).await;
     let recorder = house.recorder.clone();

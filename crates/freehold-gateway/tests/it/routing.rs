@@ -81,7 +81,7 @@ fn models_tell_who_serves_what() {
         let mock = Mock::start().await;
         let mut listed = house::upstream("vllm", mock.addr, &[Api::OpenAiChat]);
         listed.models = vec!["qwen".into(), "llama".into()];
-        let mut vendor = house::upstream("vendor", mock.addr, &Api::ALL);
+        let mut vendor = house::upstream("vendor", mock.addr, &Api::DIALECTS);
         vendor.simulated = true;
         let moves = [("triage", "vllm", "qwen"), ("reply", "vendor", "gpt-4o-mini")];
         let house = House::with_routes(house::config(vec![vendor, listed]), house::generation(3, &moves)).await;

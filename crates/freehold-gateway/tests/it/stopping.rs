@@ -14,7 +14,7 @@ const REQUEST: &str = r#"{"model":"gpt-4o","messages":[]}"#;
 fn call_in_flight_ends_before_the_gateway_does() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let addr = house.addr;
         let socket = caller::send(addr, caller::posted("/v1/chat/completions", "", REQUEST.as_bytes())).await;
         let exchange = mock.next().await;
@@ -35,7 +35,7 @@ fn call_in_flight_ends_before_the_gateway_does() {
 fn call_that_does_not_end_is_cut_and_recorded_as_cut() {
     house::run(async {
         let mut mock = Mock::start().await;
-        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::ALL)])).await;
+        let house = House::new(house::config(vec![house::upstream("vendor", mock.addr, &Api::DIALECTS)])).await;
         let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", REQUEST.as_bytes())).await;
         let mut exchange = mock.next().await;
         exchange.begin_stream("data: {}\n\n").await;

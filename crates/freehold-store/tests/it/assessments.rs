@@ -23,7 +23,7 @@ fn replay(case: &str, arm: &str) -> Replay {
         text: "billing".to_owned(),
         tool_calls: vec![tool],
         finish: Some(Finish::ToolCalls),
-        usage: Some(Usage { input: 3, cache_read: 0, output: 2 }),
+        usage: Some(Usage { input: 3, cache_read: 0, output: 2, ..Usage::default() }),
         ..Answer::default()
     };
     let (case, arm) = (case.to_owned(), arm.to_owned());

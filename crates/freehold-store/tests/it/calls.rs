@@ -88,7 +88,7 @@ fn steps_sum_over_batches_and_writers() {
 #[test]
 fn absurd_usage_cannot_break_the_sums() {
     let (_home, store) = store();
-    let usage = Some(Usage { input: u64::MAX, cache_read: u64::MAX, output: u64::MAX });
+    let usage = Some(Usage { input: u64::MAX, cache_read: u64::MAX, output: u64::MAX, ..Usage::default() });
     let calls: Vec<_> = (0..20).map(|n| Call { usage, ..call(&n.to_string(), n) }).collect();
     store.import(&calls).unwrap();
     store.import(&[call("after", 1)]).unwrap();

@@ -28,9 +28,11 @@ pub(crate) fn call(id: &str, at_ms: i64) -> Call {
         streamed: false,
         status: 200,
         failure: None,
-        usage: Some(Usage { input: 100, cache_read: 10, output: 7 }),
+        usage: Some(Usage { input: 100, cache_read: 10, output: 7, ..Usage::default() }),
         timings: Timings { first_byte_us: Some(1_000), total_us: 2_000 },
         reference: None,
+        key: None,
+        is_estimated: false,
         generation: 0,
     }
 }

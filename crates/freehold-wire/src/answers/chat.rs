@@ -81,5 +81,12 @@ pub(crate) fn usage(usage: &Json<'_>) -> Option<Usage> {
     let details = usage.get("prompt_tokens_details").and_then(|details| details.count("cached_tokens"));
     // DeepSeek counts the cached part under a name of its own.
     let cache_read = details.or_else(|| usage.count("prompt_cache_hit_tokens")).unwrap_or_default();
-    Some(Usage { input: input.unwrap_or_default(), cache_read, output: output.unwrap_or_default() })
+    let reasoning = usage.get("completion_tokens_details").and_then(|details| details.count("reasoning_tokens"));
+    Some(Usage {
+        input: input.unwrap_or_default(),
+        cache_read,
+        cache_write: 0,
+        output: output.unwrap_or_default(),
+        reasoning: reasoning.unwrap_or_default(),
+    })
 }

@@ -68,6 +68,8 @@ impl UsageParts {
         Some(Usage {
             input: parts.into_iter().flatten().fold(0, u64::saturating_add),
             cache_read: self.cache_read.unwrap_or_default(),
+            cache_write: self.cache_write.unwrap_or_default(),
+            reasoning: 0,
             output: self.output.unwrap_or_default(),
         })
     }

@@ -85,9 +85,12 @@ fn usage(usage: &Json<'_>) -> Option<Usage> {
         return None;
     }
     let cache_read = usage.get("input_tokens_details").and_then(|details| details.count("cached_tokens"));
+    let reasoning = usage.get("output_tokens_details").and_then(|details| details.count("reasoning_tokens"));
     Some(Usage {
         input: input.unwrap_or_default(),
         cache_read: cache_read.unwrap_or_default(),
+        cache_write: 0,
         output: output.unwrap_or_default(),
+        reasoning: reasoning.unwrap_or_default(),
     })
 }

@@ -35,7 +35,7 @@ fn expected() -> Answer {
         reasoning: "Hm. So.".into(),
         tool_calls: vec![call("c1", "Oslo"), call("c2", "Rome")],
         finish: Some(Finish::ToolCalls),
-        usage: Some(Usage { input: 100, cache_read: 40, output: 20 }),
+        usage: Some(Usage { input: 100, cache_read: 40, output: 20, ..Usage::default() }),
     }
 }
 
@@ -129,13 +129,13 @@ fn stream_of(api: Api) -> Vec<u8> {
     match api {
         Api::OpenAiChat => chat_stream(),
         Api::OpenAiResponses => responses_stream(),
-        Api::AnthropicMessages => messages_stream(),
+        _ => messages_stream(),
     }
 }
 
 #[test]
 fn every_dialect_streams_the_same_answer() {
-    for api in Api::ALL {
+    for api in Api::DIALECTS {
         let outcome = read(api, &stream_of(api));
         assert_eq!(outcome, Outcome { answer: expected(), is_complete: true, error: None }, "{api}");
     }
@@ -143,7 +143,7 @@ fn every_dialect_streams_the_same_answer() {
 
 #[test]
 fn every_cut_into_two_pieces_gives_the_same_answer() {
-    for api in Api::ALL {
+    for api in Api::DIALECTS {
         let stream = stream_of(api);
         for cut in 0..stream.len() {
             let mut reader = Reader::new(api);
@@ -156,7 +156,7 @@ fn every_cut_into_two_pieces_gives_the_same_answer() {
 
 #[test]
 fn a_stream_that_breaks_off_is_not_complete() {
-    for api in Api::ALL {
+    for api in Api::DIALECTS {
         let stream = stream_of(api);
         let mut longest = 0;
         // The last two bytes are the blank line that the reader can do without.

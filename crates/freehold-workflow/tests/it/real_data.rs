@@ -30,7 +30,7 @@ fn recorded() -> Option<Vec<(String, Request)>> {
     for line in BufReader::new(file).lines() {
         let line = line.expect("the file is readable");
         let line: Line<'_> = serde_json::from_str(&line).expect("every line is a call");
-        let Some(api) = Api::ALL.into_iter().find(|api| api.path() == line.path) else { continue };
+        let Some(api) = Api::DIALECTS.into_iter().find(|api| api.path() == line.path) else { continue };
         let request = requests::read(api, line.request.get().as_bytes()).expect("recorded requests are read");
         found.push((line.fw.to_owned(), request));
     }

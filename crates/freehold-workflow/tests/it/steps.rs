@@ -66,7 +66,7 @@ fn ids_stay_what_they_are() {
     request.tools = vec![tool("b"), tool("a")];
     request.response_format = ResponseFormat::JsonSchema(json!({"type": "object", "properties": {}}));
     assert_eq!(step(&request), "triage-support-tickets-990e52");
-    for (api, expected) in Api::ALL.into_iter().zip([
+    for (api, expected) in Api::DIALECTS.into_iter().zip([
         "openai-chat-no-system-9f71da",
         "openai-responses-no-system-5abb06",
         "anthropic-messages-no-system-f60fd2",
@@ -78,7 +78,7 @@ fn ids_stay_what_they_are() {
 /// The same request in three dialects is three steps: a move keeps the dialect, so their evidence is kept apart.
 #[test]
 fn families_are_kept_apart() {
-    let steps = Api::ALL.map(|api| step(&Request { system: "Be brief.".into(), ..bare(api) }));
+    let steps = Api::DIALECTS.map(|api| step(&Request { system: "Be brief.".into(), ..bare(api) }));
     assert!(steps[0] != steps[1] && steps[1] != steps[2] && steps[0] != steps[2]);
 }
 
@@ -108,7 +108,7 @@ fn request() -> impl Strategy<Value = Request> {
         Just(ResponseFormat::JsonObject),
         schema().prop_map(ResponseFormat::JsonSchema)
     ];
-    (prop::sample::select(&Api::ALL[..]), ".{0,60}", tools, format)
+    (prop::sample::select(&Api::DIALECTS[..]), ".{0,60}", tools, format)
         .prop_map(|(api, system, tools, response_format)| Request { system, tools, response_format, ..bare(api) })
 }
 

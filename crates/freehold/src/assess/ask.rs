@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use freehold_engine::{Engine, Event};
-use freehold_wire::{Answer, Api};
+use freehold_wire::Answer;
 
 use super::cases::{Case, Chosen};
 use super::plan::Rerun;
@@ -168,8 +168,8 @@ async fn ask_upstream(client: &Client, upstream: &Upstream, model: &str, case: &
     let key = upstream.key.as_ref().map(freehold_gateway::Secret::expose).unwrap_or_default();
     let bearer = format!("Bearer {key}");
     let headers: &[(&str, &str)] = match api {
-        Api::AnthropicMessages => &[("x-api-key", key), ("anthropic-version", ANTHROPIC_VERSION)],
-        Api::OpenAiChat | Api::OpenAiResponses => &[("authorization", &bearer)],
+        api if api.is_anthropic() => &[("x-api-key", key), ("anthropic-version", ANTHROPIC_VERSION)],
+        _ => &[("authorization", &bearer)],
     };
     let reply = client.post(&address, headers, body).await.map_err(|error| told(&error))?;
     if !reply.status.is_success() {

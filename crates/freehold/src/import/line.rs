@@ -95,6 +95,8 @@ pub fn call_of(text: &str, default_at_ms: i64) -> Result<Call, LineError> {
         usage: answered.usage,
         timings: Timings::default(),
         reference: fields.reference,
+        key: None,
+        is_estimated: false,
         generation: 0,
     })
 }

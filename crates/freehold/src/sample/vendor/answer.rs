@@ -47,7 +47,11 @@ fn spelt(said: business::Answer, request_bytes: usize, number: u64) -> Answer {
         }
     };
     let bytes = text.len() + tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
-    let usage =
-        Usage { input: (request_bytes / TOKEN_BYTES) as u64, cache_read: 0, output: (bytes / TOKEN_BYTES) as u64 + 1 };
+    let usage = Usage {
+        input: (request_bytes / TOKEN_BYTES) as u64,
+        cache_read: 0,
+        output: (bytes / TOKEN_BYTES) as u64 + 1,
+        ..Usage::default()
+    };
     Answer { text, tool_calls, finish: Some(finish), usage: Some(usage), ..Answer::default() }
 }
