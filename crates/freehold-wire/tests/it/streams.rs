@@ -133,15 +133,20 @@ fn stream_of(api: Api) -> Vec<u8> {
     }
 }
 
+/// Returns the answer as a dialect can tell it: only Anthropic's says what was written to the cache.
+fn expected_of(api: Api) -> Answer {
+    let mut answer = expected();
+    if let (Api::AnthropicMessages, Some(usage)) = (api, &mut answer.usage) {
+        usage.cache_write = 10;
+    }
+    answer
+}
+
 #[test]
 fn every_dialect_streams_the_same_answer() {
     for api in Api::DIALECTS {
-        let mut answer = expected();
-        if let (Api::AnthropicMessages, Some(usage)) = (api, &mut answer.usage) {
-            usage.cache_write = 10;
-        }
         let outcome = read(api, &stream_of(api));
-        assert_eq!(outcome, Outcome { answer, is_complete: true, error: None }, "{api}");
+        assert_eq!(outcome, Outcome { answer: expected_of(api), is_complete: true, error: None }, "{api}");
     }
 }
 
