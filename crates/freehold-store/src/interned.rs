@@ -1,14 +1,24 @@
-//! The numbers of names and steps, remembered while they are known to be committed.
+//! Names as numbers and back; the numbers of names and steps are remembered while they are known to be committed.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use freehold_wire::Api;
 use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::Error;
 
 /// Remembers the numbers of names and steps; forget it when the transaction it was used in failed.
 #[derive(Default)]
 pub(crate) struct Interned {
     names: HashMap<String, i64>,
     steps: HashMap<String, i64>,
+}
+
+/// The texts of names, each read once.
+pub(crate) struct Names<'c> {
+    connection: &'c Connection,
+    texts: HashMap<i64, String>,
 }
 
 /// The most entries of each kind that are remembered; beyond it all are looked up anew.
@@ -49,6 +59,34 @@ impl Interned {
         };
         remember(&mut self.steps, name, id);
         Ok(id)
+    }
+}
+
+impl<'c> Names<'c> {
+    /// Starts with no name read.
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self { connection, texts: HashMap::new() }
+    }
+
+    /// Returns the text of a name.
+    pub(crate) fn text(&mut self, id: i64) -> Result<&str, Error> {
+        match self.texts.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let text: String = self
+                    .connection
+                    .prepare_cached("SELECT text FROM name WHERE id = ?1")
+                    .and_then(|mut statement| statement.query_row([id], |row| row.get(0)))
+                    .map_err(Error::sql("read a name"))?;
+                Ok(unknown.insert(text))
+            }
+        }
+    }
+
+    /// Returns the dialect of that name.
+    pub(crate) fn api(&mut self, id: i64) -> Result<Api, Error> {
+        let text = self.text(id)?;
+        text.parse().map_err(|_| Error::Unreadable { what: "an api", found: text.to_owned() })
     }
 }
 

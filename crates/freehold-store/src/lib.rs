@@ -15,6 +15,7 @@ mod seal;
 mod steps;
 mod store;
 mod tally;
+mod traffic;
 
 pub use assessment::{Assessment, AssessmentHead, Replay};
 pub use calls::Imported;
@@ -26,3 +27,4 @@ pub use recorder::{Receipt, Recorder, RecorderConfig, RecorderStats};
 pub use seal::{Purpose, SEAL_BYTES, Seal, SealError};
 pub use steps::{StepSummary, Traffic};
 pub use store::{Limits, Store};
+pub use traffic::DayTraffic;

@@ -16,6 +16,9 @@ fn call_is_read_back_whole() {
         served_model: Some("large-2024".to_owned()),
         request: vec![0, 159, 255],
         streamed: true,
+        usage: Some(Usage { input: 90, cache_read: 30, cache_write: 20, output: 8, reasoning: 5 }),
+        is_estimated: true,
+        key: Some("billing".to_owned()),
         reference: Some(Reference { kind: ReferenceKind::Label, value: json!({"order": [1, 2.5, null, "ü"]}) }),
         generation: 3,
         ..failed("full", 1_700_000_000_123)
@@ -61,6 +64,10 @@ fn steps_sum_over_batches_and_writers() {
     store.import(&[Call { step: "reply".to_owned(), ..call("f", 1) }]).unwrap();
 
     let traffic = |upstream: &str, model: &str, calls: u64, usage_calls: u64| Traffic {
+        failures: calls - usage_calls,
+        estimated_calls: 0,
+        cache_write: 0,
+        reasoning: 0,
         api: Api::OpenAiChat,
         upstream: upstream.to_owned(),
         model: model.to_owned(),

@@ -12,3 +12,4 @@ mod generations;
 mod opening;
 mod recorder;
 mod sample;
+mod traffic;
