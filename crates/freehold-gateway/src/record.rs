@@ -103,6 +103,7 @@ pub(crate) fn blank(api: Api, stamp: Stamp) -> Call {
         key: None,
         is_estimated: false,
         generation: 0,
+        kept: freehold_wire::Kept::default(),
     }
 }
 

@@ -62,6 +62,7 @@ fn call(n: usize) -> Call {
         key: None,
         is_estimated: false,
         generation: 0,
+        kept: freehold_wire::Kept::default(),
     }
 }
 

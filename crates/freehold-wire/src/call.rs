@@ -48,6 +48,40 @@ pub struct Call {
     pub key: Option<String>,
     /// The generation of routes that decided who answered; 0 before the first move.
     pub generation: u64,
+    /// What of the bodies is kept.
+    pub kept: Kept,
+}
+
+/// What of a call's bodies is kept; by default both, as they were.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Whether something in them was replaced by a mark before they were written.
+    pub masked: bool,
+    /// What stands in for them, where they are not kept.
+    pub instead: Option<Instead>,
+}
+
+/// What stands in for bodies that are not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Instead {
+    /// Their sizes and digests: only those were ever kept.
+    Digests {
+        /// Of the request.
+        request: Digest,
+        /// Of the response.
+        response: Digest,
+    },
+    /// Nothing: they were kept until their time was over.
+    Expired,
+}
+
+/// The size and the digest of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// How long it was.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
 }
 
 /// What went wrong with a call.

@@ -18,6 +18,6 @@ pub mod write;
 
 pub use answer::{Answer, Finish, ToolCall, Usage};
 pub use api::{Api, UnknownApi};
-pub use call::{Call, Failure, Reference, ReferenceKind, Timings};
+pub use call::{Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings};
 pub use error_body::{ErrorKind, error_body};
 pub use request::{Message, Part, Request, ResponseFormat, Role, Sampling, Tool, ToolChoice};

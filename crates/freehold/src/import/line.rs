@@ -98,6 +98,7 @@ pub fn call_of(text: &str, default_at_ms: i64) -> Result<Call, LineError> {
         key: None,
         is_estimated: false,
         generation: 0,
+        kept: freehold_wire::Kept::default(),
     })
 }
 
