@@ -28,17 +28,19 @@ pub(crate) enum Added {
 
 const INSERT_CALL: &str = "INSERT INTO call (id, at_ms, step, found_by, api, upstream, model, served_model, run, \
     answered, streamed, status, generation, failure_kind, failure_message, input, cache_read, output, first_byte_us, \
-    total_us, reference_kind, reference_value) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) \
+    total_us, reference_kind, reference_value, cache_write, reasoning, is_estimated, key) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
+    ?24, ?25, ?26) \
     ON CONFLICT (id) DO NOTHING";
-const INSERT_BODY: &str = "INSERT INTO body (call, request, response) VALUES (?1, ?2, ?3)";
+const INSERT_BODIES: &str = "INSERT INTO body (call, request, response) VALUES (?1, ?2, ?3)";
+const SELECT_BODIES: &str = "SELECT request, response FROM body WHERE call = ?1";
 const SELECT_CALL: &str = "SELECT c.id, c.at_ms, api.text, step.name, found_by.text, c.run, model.text, upstream.text, \
-    served.text, b.request, b.response, c.streamed, c.status, c.failure_kind, c.failure_message, c.input, \
-    c.cache_read, c.output, c.first_byte_us, c.total_us, c.reference_kind, c.reference_value, c.generation \
-    FROM call c JOIN body b ON b.call = c.row JOIN step ON step.id = c.step JOIN name api ON api.id = c.api \
+    served.text, c.row, c.streamed, c.status, c.failure_kind, c.failure_message, c.input, c.cache_read, c.cache_write, \
+    c.output, c.reasoning, c.is_estimated, c.first_byte_us, c.total_us, c.reference_kind, c.reference_value, \
+    c.generation, key.text FROM call c JOIN step ON step.id = c.step JOIN name api ON api.id = c.api \
     JOIN name found_by ON found_by.id = c.found_by JOIN name model ON model.id = c.model \
     JOIN name upstream ON upstream.id = c.upstream LEFT JOIN name served ON served.id = c.served_model \
-    WHERE c.id = ?1";
+    LEFT JOIN name key ON key.id = c.key WHERE c.id = ?1";
 
 impl Store {
     /// Returns a call with its bodies.
@@ -49,8 +51,8 @@ impl Store {
         let doing = "read a call";
         self.read(|connection| {
             let mut statement = connection.prepare_cached(SELECT_CALL).map_err(Error::sql(doing))?;
-            let found = statement.query_row([id], |row| Ok(read(row))).optional().map_err(Error::sql(doing))?;
-            found.transpose()
+            let found = statement.query_row([id], |row| Ok(read(connection, row))).optional();
+            found.map_err(Error::sql(doing))?.transpose()
         })
     }
 }
@@ -62,6 +64,7 @@ pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call)
         api: interned.name(connection, call.api.as_str())?,
         upstream: interned.name(connection, &call.upstream)?,
         model: interned.name(connection, call.served_model.as_deref().unwrap_or(&call.model))?,
+        key: call.key.as_deref().map(|key| interned.name(connection, key)).transpose()?,
     };
     let found_by = interned.name(connection, &call.step_by)?;
     let model = interned.name(connection, &call.model)?;
@@ -91,13 +94,30 @@ pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call)
         integer(call.timings.total_us),
         call.reference.as_ref().map(|reference| reference_number(reference.kind)),
         call.reference.as_ref().map(|reference| reference.value.to_string()),
+        usage.map(|usage| integer(usage.cache_write)),
+        usage.map(|usage| integer(usage.reasoning)),
+        call.is_estimated,
+        keys.key,
     ])?;
     if added == 0 {
         return Ok(Added::Present);
     }
-    let row = connection.last_insert_rowid();
-    connection.prepare_cached(INSERT_BODY)?.execute(params![row, call.request, call.response])?;
+    add_bodies(connection, connection.last_insert_rowid(), call)?;
     Ok(Added::New(keys))
+}
+
+/// Adds the bodies of the call in that row.
+fn add_bodies(connection: &Connection, row: i64, call: &Call) -> rusqlite::Result<()> {
+    connection.prepare_cached(INSERT_BODIES)?.execute(params![row, call.request, call.response])?;
+    Ok(())
+}
+
+/// Reads request and response of the call in that row.
+fn read_bodies(connection: &Connection, row: i64) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    connection
+        .prepare_cached(SELECT_BODIES)
+        .and_then(|mut statement| statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?))))
+        .map_err(Error::sql("read the bodies of a call"))
 }
 
 /// Returns whether the call has a whole, successful answer. An imported call without a status counts by its failure.
@@ -142,14 +162,15 @@ pub(crate) fn reference_kind(number: i64) -> Result<ReferenceKind, Error> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Call, Error> {
+fn read(connection: &Connection, row: &Row<'_>) -> Result<Call, Error> {
     let sql = || Error::sql("read a call");
     let api: String = row.get(2).map_err(sql())?;
     let api = api.parse().map_err(|_| Error::Unreadable { what: "an api", found: api })?;
-    let reference = match row.get::<_, Option<i64>>(20).map_err(sql())? {
-        Some(number) => Some(read_reference(number, &row.get::<_, String>(21).map_err(sql())?)?),
+    let reference = match row.get::<_, Option<i64>>(22).map_err(sql())? {
+        Some(number) => Some(read_reference(number, &row.get::<_, String>(23).map_err(sql())?)?),
         None => None,
     };
+    let (request, response) = read_bodies(connection, row.get(9).map_err(sql())?)?;
     let rest = || -> rusqlite::Result<Call> {
         Ok(Call {
             id: row.get(0)?,
@@ -161,17 +182,17 @@ fn read(row: &Row<'_>) -> Result<Call, Error> {
             model: row.get(6)?,
             upstream: row.get(7)?,
             served_model: row.get(8)?,
-            request: row.get(9)?,
-            response: row.get(10)?,
-            streamed: row.get(11)?,
-            status: row.get(12)?,
+            request,
+            response,
+            streamed: row.get(10)?,
+            status: row.get(11)?,
             failure: read_failure(row)?,
             usage: read_usage(row)?,
-            timings: Timings { first_byte_us: optional_count(row, 18)?, total_us: count(row, 19)? },
+            is_estimated: row.get(19)?,
+            timings: Timings { first_byte_us: optional_count(row, 20)?, total_us: count(row, 21)? },
             reference,
-            key: None,
-            is_estimated: false,
-            generation: count(row, 22)?,
+            generation: count(row, 24)?,
+            key: row.get(25)?,
             kept: freehold_wire::Kept::default(),
         })
     };
@@ -179,13 +200,20 @@ fn read(row: &Row<'_>) -> Result<Call, Error> {
 }
 
 fn read_failure(row: &Row<'_>) -> rusqlite::Result<Option<Failure>> {
-    let Some(kind) = row.get(13)? else { return Ok(None) };
-    Ok(Some(Failure { kind, message: row.get(14)? }))
+    let Some(kind) = row.get(12)? else { return Ok(None) };
+    Ok(Some(Failure { kind, message: row.get(13)? }))
 }
 
+/// Calls of before the cache's writes and the reasoning were told apart have none of them.
 fn read_usage(row: &Row<'_>) -> rusqlite::Result<Option<Usage>> {
-    let Some(input) = optional_count(row, 15)? else { return Ok(None) };
-    Ok(Some(Usage { input, cache_read: count(row, 16)?, output: count(row, 17)?, ..Usage::default() }))
+    let Some(input) = optional_count(row, 14)? else { return Ok(None) };
+    Ok(Some(Usage {
+        input,
+        cache_read: count(row, 15)?,
+        cache_write: optional_count(row, 16)?.unwrap_or(0),
+        output: count(row, 17)?,
+        reasoning: optional_count(row, 18)?.unwrap_or(0),
+    }))
 }
 
 fn read_reference(number: i64, value: &str) -> Result<Reference, Error> {
