@@ -1,22 +1,17 @@
 //! What the gateway is told at start: where to listen, which upstreams there are, and every limit by name.
 
+mod upstream;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use http::Uri;
-
-use freehold_wire::Api;
-
-use crate::Secret;
+pub use upstream::{Breaker, Upstream};
 
 /// The name that a route gives our own engine; no upstream may carry it.
 pub const ENGINE: &str = "engine";
 
 /// The name that a record carries where nobody was asked; no upstream may carry it.
 pub(crate) const NOBODY: &str = "none";
-
-/// Names with a meaning of their own in routes and records.
-const RESERVED: [&str; 3] = [ENGINE, NOBODY, "import"];
 
 /// Everything the gateway is told at start.
 #[derive(Debug, Clone)]
@@ -92,23 +87,6 @@ pub enum OnRecordFailure {
     Refuse,
 }
 
-/// A server that calls may go to: a vendor, or any server that speaks one of the dialects.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// Its name in routes, headers and records.
-    pub name: String,
-    /// Its address, such as `https://api.openai.com`; a path below it is kept, and a closing `/v1` is understood.
-    pub base_url: Uri,
-    /// The dialects it speaks.
-    pub apis: Vec<Api>,
-    /// Its key. `None`: the caller's credentials pass through; `Some`: this replaces them.
-    pub key: Option<Secret>,
-    /// The models it serves; empty for any.
-    pub models: Vec<String>,
-    /// Whether it only plays a vendor, as in the demonstration.
-    pub simulated: bool,
-}
-
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -145,7 +123,7 @@ impl GatewayConfig {
             return Err(Error::NotLoopback(self.listen));
         }
         for (at, upstream) in self.upstreams.iter().enumerate() {
-            let found = upstream.fault().or_else(|| {
+            let found = upstream.fault(&self.upstreams).or_else(|| {
                 let is_twice = self.upstreams[..at].iter().any(|other| other.name == upstream.name);
                 is_twice.then(|| "the name is used twice".to_owned())
             });
@@ -183,77 +161,15 @@ impl GatewayConfig {
     }
 }
 
-impl Upstream {
-    /// Returns the address of one of its APIs, with the caller's query.
-    pub(crate) fn uri(&self, api: Api, query: Option<&str>) -> Result<Uri, http::Error> {
-        let prefix = self.base_url.path().trim_end_matches('/');
-        let prefix = prefix.strip_suffix("/v1").unwrap_or(prefix);
-        let path = match query {
-            Some(query) => format!("{prefix}{}?{query}", api.path()),
-            None => format!("{prefix}{}", api.path()),
-        };
-        let scheme = self.base_url.scheme_str().unwrap_or("http");
-        let authority = self.base_url.authority().map_or("", http::uri::Authority::as_str);
-        Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
-    }
-
-    /// Returns whether it speaks an API.
-    pub(crate) fn speaks(&self, api: Api) -> bool {
-        self.apis.contains(&api)
-    }
-
-    fn fault(&self) -> Option<String> {
-        let authority = self.base_url.authority().map_or("", http::uri::Authority::as_str);
-        if self.name.is_empty() || self.name.contains('/') || RESERVED.contains(&self.name.as_str()) {
-            return Some(format!("a name must not be empty, contain a slash or be one of {}", RESERVED.join(", ")));
-        }
-        if !matches!(self.base_url.scheme_str(), Some("http" | "https")) || authority.is_empty() {
-            return Some("base_url must begin with http:// or https:// and name a host".to_owned());
-        }
-        if authority.contains('@') {
-            return Some("base_url must not contain credentials: use key".to_owned());
-        }
-        if self.base_url.query().is_some() {
-            return Some("base_url must not contain a query".to_owned());
-        }
-        if self.apis.is_empty() {
-            return Some("apis is empty: name at least one dialect it speaks".to_owned());
-        }
-        let is_header =
-            |key: &Secret| !key.expose().is_empty() && key.expose().bytes().all(|b| (0x21..0x7f).contains(&b));
-        if self.key.as_ref().is_some_and(|key| !is_header(key)) {
-            return Some("key must not be empty, nor contain spaces or control characters".to_owned());
-        }
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use freehold_wire::Api;
+
     use super::*;
+    use crate::Secret;
 
     fn upstream(base_url: &str) -> Upstream {
-        Upstream {
-            name: "vendor".into(),
-            base_url: base_url.parse().unwrap(),
-            apis: vec![Api::OpenAiChat],
-            key: None,
-            models: Vec::new(),
-            simulated: false,
-        }
-    }
-
-    #[test]
-    fn base_url_is_joined_with_the_path_of_the_api() {
-        let table = [
-            ("https://api.openai.com", None, "https://api.openai.com/v1/chat/completions"),
-            ("https://api.openai.com/", Some("a=1&b"), "https://api.openai.com/v1/chat/completions?a=1&b"),
-            ("http://127.0.0.1:8000/v1", None, "http://127.0.0.1:8000/v1/chat/completions"),
-            ("https://host/openai/v1/", Some(""), "https://host/openai/v1/chat/completions?"),
-        ];
-        for (base, query, expected) in table {
-            assert_eq!(upstream(base).uri(Api::OpenAiChat, query).unwrap().to_string(), expected);
-        }
+        Upstream::new("vendor", base_url.parse().unwrap(), &[Api::OpenAiChat])
     }
 
     #[test]
@@ -266,7 +182,7 @@ mod tests {
         };
         assert_eq!(with(|_| ()), Ok(()));
         type Change = fn(&mut GatewayConfig);
-        let cases: [(Change, &str); 9] = [
+        let cases: [(Change, &str); 13] = [
             (|c| c.listen = "0.0.0.0:80".parse().unwrap(), "0.0.0.0:80"),
             (|c| c.upstreams.push(c.upstreams[0].clone()), "used twice"),
             (|c| c.upstreams[0].name = "engine".into(), "must not be empty"),
@@ -274,6 +190,10 @@ mod tests {
             (|c| c.upstreams[0].base_url = "http://a:b@host".parse().unwrap(), "use key"),
             (|c| c.upstreams[0].apis.clear(), "apis is empty"),
             (|c| c.upstreams[0].key = Some(Secret::new("sk with space")), "key must not"),
+            (|c| c.upstreams[0].retries_max = 11, "retries_max"),
+            (|c| c.upstreams[0].breaker.pause = Duration::ZERO, "pause"),
+            (|c| c.upstreams[0].fallback = vec!["vendor".into()], "itself"),
+            (|c| c.upstreams[0].fallback = vec!["other/m".into()], "\"other\""),
             (|c| c.calls_max = 0, "calls_max"),
             (|c| (c.on_record_failure, c.record_wait) = (OnRecordFailure::Refuse, Duration::ZERO), "record_wait"),
         ];

@@ -116,7 +116,7 @@ fn outgoing(
         None => Credentials::None,
     };
     headers::to_upstream(&mut sent, arrived.api, credentials);
-    let uri = upstream.uri(arrived.api, arrived.parts.uri.query());
+    let uri = upstream.uri(arrived.api.path(), arrived.parts.uri.query());
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.map_err(|_| CallError::Internal("the upstream's address could not be built"))?;

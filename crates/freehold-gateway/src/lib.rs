@@ -23,7 +23,7 @@ mod status;
 mod tee;
 mod upstream;
 
-pub use config::{ENGINE, Error as ConfigError, GatewayConfig, OnRecordFailure, Upstream};
+pub use config::{Breaker, ENGINE, Error as ConfigError, GatewayConfig, OnRecordFailure, Upstream};
 pub use error::Error;
 pub use gateway::Gateway;
 pub use routes::RoutesHandle;

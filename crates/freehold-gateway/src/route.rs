@@ -136,12 +136,8 @@ mod tests {
 
     fn upstream(name: &str, apis: &[Api], models: &[&str]) -> Upstream {
         Upstream {
-            name: name.into(),
-            base_url: "http://localhost:1".parse().unwrap(),
-            apis: apis.to_vec(),
-            key: None,
             models: models.iter().map(|&model| model.to_owned()).collect(),
-            simulated: false,
+            ..Upstream::new(name, "http://localhost:1".parse().unwrap(), apis)
         }
     }
 

@@ -174,12 +174,18 @@ fn gateway_upstream(upstream: &crate::config::Upstream) -> Result<freehold_gatew
             .hint("write an address such as https://api.openai.com, without /v1")
     })?;
     Ok(freehold_gateway::Upstream {
-        name: upstream.name.clone(),
-        base_url,
-        apis: upstream.apis.clone(),
         key: upstream.key.clone(),
         models: upstream.models.clone(),
         simulated: upstream.simulated,
+        accept_loss: upstream.accept_loss,
+        retries_max: upstream.retries_max,
+        fallback: upstream.fallback.clone(),
+        usage_in_streams: upstream.usage_in_streams,
+        breaker: freehold_gateway::Breaker {
+            failures_max: upstream.breaker_failures_max,
+            pause: Duration::from_millis(upstream.breaker_pause_ms),
+        },
+        ..freehold_gateway::Upstream::new(&upstream.name, base_url, &upstream.apis)
     })
 }
 

@@ -30,14 +30,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 
 /// Returns an upstream of any model at an address.
 pub(crate) fn upstream(name: &str, addr: SocketAddr, apis: &[Api]) -> Upstream {
-    Upstream {
-        name: name.into(),
-        base_url: format!("http://{addr}").parse().unwrap(),
-        apis: apis.to_vec(),
-        key: None,
-        models: Vec::new(),
-        simulated: false,
-    }
+    Upstream::new(name, format!("http://{addr}").parse().unwrap(), apis)
 }
 
 /// Returns a configuration on a free port whose answers wait long for their record, so that a test sees it.

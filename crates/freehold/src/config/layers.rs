@@ -30,7 +30,23 @@ const KEYS: &[(&str, &[&str])] = &[
     ("engine", &["restarts_max", "restart_window_s", "load_timeout_s", "queue_requests_max"]),
     ("assess", &["margin", "confidence", "cases_max", "concurrency"]),
     ("facts", &["path"]),
-    ("upstream", &["name", "base_url", "apis", "key", "models", "simulated"]),
+    (
+        "upstream",
+        &[
+            "name",
+            "base_url",
+            "apis",
+            "key",
+            "models",
+            "simulated",
+            "accept_loss",
+            "retries_max",
+            "fallback",
+            "usage_in_streams",
+            "breaker_failures_max",
+            "breaker_pause_ms",
+        ],
+    ),
     ("model", &["name", "path", "context_tokens", "slots", "threads", "backend"]),
 ];
 

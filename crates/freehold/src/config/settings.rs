@@ -127,6 +127,24 @@ pub struct Upstream {
     /// Whether it only plays a vendor; said wherever it shows.
     #[serde(default)]
     pub simulated: bool,
+    /// Whether calls that are translated for it may lose what its dialect cannot say.
+    #[serde(default)]
+    pub accept_loss: bool,
+    /// How often it is asked again before somebody else is, or the failure is passed on.
+    #[serde(default)]
+    pub retries_max: u32,
+    /// Who is asked where it fails: `NAME`, `NAME/MODEL` or `engine/MODEL`, in order.
+    #[serde(default)]
+    pub fallback: Vec<String>,
+    /// Whether its Chat Completions streams are asked for their usage.
+    #[serde(default)]
+    pub usage_in_streams: bool,
+    /// After how many failures in a row it is no longer asked; 0 for never.
+    #[serde(default = "breaker_failures_max")]
+    pub breaker_failures_max: u32,
+    /// For how long.
+    #[serde(default = "breaker_pause_ms")]
+    pub breaker_pause_ms: u64,
 }
 
 /// `[[model]]`.
@@ -148,6 +166,14 @@ pub struct Model {
     /// The backend: `llama`, or `scripted` for trials without weights.
     #[serde(default)]
     pub backend: freehold_engine::Backend,
+}
+
+fn breaker_failures_max() -> u32 {
+    5
+}
+
+fn breaker_pause_ms() -> u64 {
+    10_000
 }
 
 fn context_tokens() -> u32 {
