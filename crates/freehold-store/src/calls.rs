@@ -32,8 +32,8 @@ const INSERT_CALL: &str = "INSERT INTO call (id, at_ms, step, found_by, api, ups
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
     ?24, ?25, ?26) \
     ON CONFLICT (id) DO NOTHING";
-const INSERT_BODIES: &str = "INSERT INTO body (call, request, response) VALUES (?1, ?2, ?3)";
-const SELECT_BODIES: &str = "SELECT request, response FROM body WHERE call = ?1";
+const INSERT_BODIES: &str = "INSERT INTO whole_body (call, request, response) VALUES (?1, ?2, ?3)";
+const SELECT_BODIES: &str = "SELECT request, response FROM whole_body WHERE call = ?1";
 const SELECT_CALL: &str = "SELECT c.id, c.at_ms, api.text, step.name, found_by.text, c.run, model.text, upstream.text, \
     served.text, c.row, c.streamed, c.status, c.failure_kind, c.failure_message, c.input, c.cache_read, c.cache_write, \
     c.output, c.reasoning, c.is_estimated, c.first_byte_us, c.total_us, c.reference_kind, c.reference_value, \

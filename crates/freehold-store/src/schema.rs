@@ -36,8 +36,11 @@ pub(crate) struct Migration {
 }
 
 /// All migrations, oldest first; an empty file starts at version 0.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { to: 1, sql: include_str!("schema/v1.sql") }, Migration { to: 2, sql: include_str!("schema/v2.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { to: 1, sql: include_str!("schema/v1.sql") },
+    Migration { to: 2, sql: include_str!("schema/v2.sql") },
+    Migration { to: 3, sql: include_str!("schema/v3.sql") },
+];
 
 /// What a connection is for; it decides about its memory and its part in checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

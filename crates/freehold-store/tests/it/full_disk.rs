@@ -88,7 +88,7 @@ fn gap_that_cannot_be_stored_does_not_hold_up_the_end() {
     let recorder = store.recorder(roomy()).unwrap();
     let raw = Connection::open(store.path()).unwrap();
     raw.execute("DROP TABLE gap", []).unwrap();
-    raw.execute("DROP TABLE body", []).unwrap();
+    raw.execute("DROP TABLE call", []).unwrap();
     let receipts: Vec<_> = (0..3).map(|n| recorder.record(call(&n.to_string(), n))).collect();
     recorder.close();
     assert!(!receipts.into_iter().any(Receipt::wait));
