@@ -60,3 +60,10 @@ INSERT INTO step_traffic
 SELECT step, api, upstream, model, sum(calls), sum(failures), sum(usage_calls), sum(estimated_calls),
     sum(input), sum(cache_read), sum(cache_write), sum(output), sum(reasoning)
 FROM traffic GROUP BY step, api, upstream, model;
+
+-- Up to where the log of new calls is in the tables above: changed in the transaction that moves calls here.
+CREATE TABLE log_position (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    sequence INTEGER NOT NULL
+) STRICT;
+INSERT INTO log_position (one, sequence) VALUES (1, 0);
