@@ -11,6 +11,12 @@ pub enum ErrorKind {
     InvalidRequest,
     /// No such model, step or path.
     NotFound,
+    /// The caller's key is missing, unknown, or no longer good.
+    Authentication,
+    /// The caller's key does not allow this.
+    Permission,
+    /// A budget is used up.
+    Quota,
     /// Too many requests, or the engine's queue is full.
     Busy,
     /// The upstream could not be reached or broke off.
@@ -23,6 +29,9 @@ impl ErrorKind {
     fn openai(self) -> &'static str {
         match self {
             ErrorKind::InvalidRequest | ErrorKind::NotFound => "invalid_request_error",
+            ErrorKind::Authentication => "authentication_error",
+            ErrorKind::Permission => "permission_error",
+            ErrorKind::Quota => "insufficient_quota",
             ErrorKind::Busy => "rate_limit_error",
             ErrorKind::Upstream => "upstream_error",
             ErrorKind::Internal => "server_error",
@@ -33,6 +42,9 @@ impl ErrorKind {
         match self {
             ErrorKind::InvalidRequest => "invalid_request_error",
             ErrorKind::NotFound => "not_found_error",
+            ErrorKind::Authentication => "authentication_error",
+            ErrorKind::Permission => "permission_error",
+            ErrorKind::Quota => "billing_error",
             ErrorKind::Busy => "overloaded_error",
             ErrorKind::Upstream | ErrorKind::Internal => "api_error",
         }

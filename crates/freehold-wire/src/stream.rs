@@ -67,6 +67,11 @@ impl Reader {
         }
     }
 
+    /// Returns how many bytes of text, reasoning and tool calls have come so far.
+    pub fn content_bytes(&self) -> usize {
+        self.progress.kept_bytes
+    }
+
     /// Ends the stream.
     ///
     /// An event that lacks only its closing blank line still counts. Where an event was longer than
