@@ -2,6 +2,7 @@
 
 mod assess;
 mod config;
+mod costs;
 #[cfg(feature = "llama")]
 mod demo;
 mod import;
@@ -42,6 +43,7 @@ enum Command {
     Up(up::Arguments),
     Import(import::Arguments),
     Steps(steps::Arguments),
+    Costs(costs::Arguments),
     Assess(assess::Arguments),
     Verdict(verdict::Arguments),
     Move(move_step::Arguments),
@@ -86,6 +88,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Up(command) => up::run(&place, &command),
         Command::Import(command) => import::run(&place, &command),
         Command::Steps(command) => steps::run(&place, &command),
+        Command::Costs(command) => costs::run(&place, &command),
         Command::Assess(command) => assess::run(&place, &command),
         Command::Verdict(command) => verdict::run(&command),
         Command::Move(command) => move_step::run(&place, &command),

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
+mod book;
 mod name;
 mod price;
 mod record;
 mod retirement;
 mod rule;
 
-pub use price::Price;
+pub use book::{PriceBook, Sellers, date_of, day_of};
+pub use price::{Parts, Price, Tariff, microusd};
 pub use record::Source;
 pub use retirement::{Precision, Retirement};
 
@@ -20,8 +22,8 @@ use record::{File, VendorKind};
 
 const EMBEDDED: &str = include_str!("../facts/vendor-facts.json");
 
-/// The only format this build reads.
-const FORMAT: u32 = 1;
+/// The newest format this build reads; it reads all before it too.
+const FORMAT: u32 = 2;
 
 /// Reports why a file of vendor facts cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The file was written for another version of the format.
-    #[error("vendor facts in {origin} have format {found}, this build reads format {FORMAT}")]
+    #[error("vendor facts in {origin} have format {found}, this build reads formats up to {FORMAT}")]
     Format {
         /// The file, or `the embedded facts`.
         origin: String,
@@ -153,6 +155,21 @@ impl Facts {
         hosts.all(|other| other.costs_the_same_as(first)).then_some(first)
     }
 
+    /// Returns whether a vendor is known by this name.
+    #[must_use]
+    pub fn knows_vendor(&self, name: &str) -> bool {
+        self.vendors.iter().any(|(vendor, _)| vendor == name)
+    }
+
+    /// Returns the days on which any price changes, the earliest first.
+    #[must_use]
+    pub fn price_changes(&self) -> Vec<Date> {
+        let mut days: Vec<Date> = self.prices.iter().filter_map(|price| price.from).collect();
+        days.sort_unstable();
+        days.dedup();
+        days
+    }
+
     /// Returns what a given vendor asks for a model on a given day, or `None` where it is not known.
     #[must_use]
     pub fn price_of_vendor(&self, vendor: &str, model: &str, day: Date) -> Option<&Price> {
@@ -181,7 +198,7 @@ impl Facts {
         let origin = || origin.to_owned();
         let head: record::Head =
             serde_json::from_str(text).map_err(|source| Error::Syntax { origin: origin(), source })?;
-        if head.format != u64::from(FORMAT) {
+        if !(1..=u64::from(FORMAT)).contains(&head.format) {
             return Err(Error::Format { origin: origin(), found: head.format });
         }
         let file: File = serde_json::from_str(text).map_err(|source| Error::Syntax { origin: origin(), source })?;

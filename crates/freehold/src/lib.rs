@@ -4,6 +4,7 @@ pub mod assess;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod costs;
 #[cfg(feature = "llama")]
 pub mod demo;
 pub mod exit;

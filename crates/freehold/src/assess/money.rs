@@ -42,8 +42,7 @@ pub(super) fn cost(assessor: &Assessor<'_>, chosen: &Chosen, arms: &Arms, replay
 
 fn usd_per_1k(assessor: &Assessor<'_>, model: &str, usages: &[Usage]) -> Option<f64> {
     let price = assessor.facts.price(model)?;
-    let costs: Option<Vec<i64>> =
-        usages.iter().map(|usage| price.cost_microusd(usage.input, usage.cache_read, usage.output)).collect();
+    let costs: Option<Vec<u64>> = usages.iter().map(|usage| price.cost_microusd(usage)).collect();
     let costs = costs.filter(|costs| !costs.is_empty())?;
-    Some(costs.iter().sum::<i64>() as f64 / costs.len() as f64 / 1e3)
+    Some(costs.iter().sum::<u64>() as f64 / costs.len() as f64 / 1e3)
 }

@@ -1,11 +1,12 @@
 //! What is known about every step, as lines for the table, for JSON and for the report.
 
 use freehold_store::{Generation, StepSummary, Store};
+use freehold_wire::Usage;
 use serde::Serialize;
 
 use crate::assess::AssessmentResult;
 use crate::exit::Fault;
-use crate::facts::Facts;
+use crate::facts::{Facts, microusd};
 use crate::report::{self, Align};
 
 /// One step with everything known about it.
@@ -85,7 +86,14 @@ fn line(
     let mut calls_without_cost = 0;
     for traffic in &summary.traffic {
         let price = if traffic.upstream == "engine" { None } else { facts.price(&traffic.model) };
-        let cost = price.and_then(|price| price.cost_microusd(traffic.input, traffic.cache_read, traffic.output));
+        let sums = Usage {
+            input: traffic.input,
+            cache_read: traffic.cache_read,
+            cache_write: traffic.cache_write,
+            output: traffic.output,
+            reasoning: traffic.reasoning,
+        };
+        let cost = price.and_then(|price| price.tariff.sum(&sums)).map(|parts| microusd(parts.total()));
         match cost.filter(|_| traffic.usage_calls > 0) {
             Some(cost) => {
                 *usd.get_or_insert(0.0) += cost as f64 / 1e6;

@@ -39,6 +39,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "key",
             "models",
             "simulated",
+            "priced_as",
             "accept_loss",
             "retries_max",
             "fallback",

@@ -7,6 +7,8 @@ use freehold_gateway::Secret;
 use freehold_wire::Api;
 use serde::Deserialize;
 
+use crate::facts::Sellers;
+
 /// All settings of one start.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
@@ -27,6 +29,20 @@ pub struct Settings {
     /// The GGUF files that our own engine serves.
     #[serde(default, rename = "model")]
     pub models: Vec<Model>,
+}
+
+impl Settings {
+    /// Returns whose prices apply to the calls of which upstream.
+    #[must_use]
+    pub fn sellers(&self) -> Sellers {
+        let mut sellers = Sellers::default();
+        for upstream in &self.upstreams {
+            if let Some(priced_as) = &upstream.priced_as {
+                sellers.insert(&upstream.name, priced_as);
+            }
+        }
+        sellers
+    }
 }
 
 /// `[server]`.
@@ -127,6 +143,9 @@ pub struct Upstream {
     /// Whether it only plays a vendor; said wherever it shows.
     #[serde(default)]
     pub simulated: bool,
+    /// By which vendor's prices its calls are priced; `none` for a machine of one's own. Otherwise its name or the model's tells.
+    #[serde(default)]
+    pub priced_as: Option<String>,
     /// Whether calls that are translated for it may lose what its dialect cannot say.
     #[serde(default)]
     pub accept_loss: bool,

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, de};
 
 use super::Facts;
-use super::price::{Price, Rates};
+use super::price::{Price, Rates, Tariff};
 use super::retirement::{Precision, Retirement};
 use super::rule::Rule;
 
@@ -19,7 +19,7 @@ pub(super) struct Head {
     pub(super) format: u64,
 }
 
-/// A whole file of format 1.
+/// A whole file of format 1 or 2; the second adds prices of reasoning and of long prompts.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -80,8 +80,27 @@ struct PriceRecord {
     cache_write_usd_per_mtok: Option<i64>,
     #[serde(default, deserialize_with = "some_rate")]
     output_usd_per_mtok: Option<i64>,
+    #[serde(default, deserialize_with = "some_rate")]
+    reasoning_usd_per_mtok: Option<i64>,
+    /// Where the prices end and those of long prompts are not known.
     base_tier_tokens_max: Option<u64>,
+    long_prompt: Option<LongPromptRecord>,
     source: String,
+}
+
+/// What the whole call costs once its prompt is longer than `above_tokens`; what is not repeated here costs as before.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LongPromptRecord {
+    above_tokens: u64,
+    #[serde(deserialize_with = "rate")]
+    input_usd_per_mtok: i64,
+    #[serde(default, deserialize_with = "some_rate")]
+    cache_read_usd_per_mtok: Option<i64>,
+    #[serde(default, deserialize_with = "some_rate")]
+    cache_write_usd_per_mtok: Option<i64>,
+    #[serde(default, deserialize_with = "some_rate")]
+    output_usd_per_mtok: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -146,15 +165,27 @@ impl PriceRecord {
             cache_read: self.cache_read_usd_per_mtok,
             cache_write: self.cache_write_usd_per_mtok,
             output: self.output_usd_per_mtok,
+            reasoning: self.reasoning_usd_per_mtok,
         };
+        let long = self.long_prompt.as_ref();
+        let long_rates = long.map(|long| Rates {
+            input: long.input_usd_per_mtok,
+            cache_read: long.cache_read_usd_per_mtok.or(rates.cache_read),
+            cache_write: long.cache_write_usd_per_mtok.or(rates.cache_write),
+            output: long.output_usd_per_mtok.or(rates.output),
+            reasoning: rates.reasoning,
+        });
         Price {
             vendor: self.vendor,
             model: self.model,
             from: self.from,
-            base_tier_tokens_max: self.base_tier_tokens_max,
+            tariff: Tariff {
+                base_tier_tokens_max: long.map(|long| long.above_tokens).or(self.base_tier_tokens_max),
+                rates,
+                long_rates,
+            },
             source: self.source,
             rule: self.rule,
-            rates,
         }
     }
 }
