@@ -97,6 +97,15 @@ pub enum Error {
     /// There is no assessment of that id.
     #[error("no assessment has the id {0:?}")]
     UnknownAssessment(String),
+    /// There is no key of that name.
+    #[error("no key has the name {0:?}")]
+    UnknownKey(String),
+    /// There is, or was, another key of that name.
+    #[error("the name {0:?} is, or was, that of another key: records and spend carry it")]
+    KeyTaken(String),
+    /// The key was revoked.
+    #[error("the key {0:?} was revoked")]
+    KeyRevoked(String),
 }
 
 /// Whose move it is after an error.
@@ -118,7 +127,10 @@ impl Error {
             | Error::Lock { .. }
             | Error::Foreign { .. }
             | Error::Newer { .. }
-            | Error::UnknownAssessment(_) => ErrorKind::User,
+            | Error::UnknownAssessment(_)
+            | Error::UnknownKey(_)
+            | Error::KeyTaken(_)
+            | Error::KeyRevoked(_) => ErrorKind::User,
             Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } => ErrorKind::Internal,
             Error::Open { source, .. } => match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
@@ -141,6 +153,9 @@ impl Error {
                 "use the newer program again, or restore the freehold.db.backup-v* file that the upgrade left beside it"
             }
             Error::UnknownAssessment(_) => "list the assessments to see their ids",
+            Error::UnknownKey(_) => "`freehold keys list` shows the names",
+            Error::KeyTaken(_) => "choose another name; `freehold keys rotate` gives a key another secret",
+            Error::KeyRevoked(_) => "a revoked key stays revoked: add one under another name",
             Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } => return None,
             Error::Backup { source, .. } | Error::Migrate { source, .. } | Error::Sql { source, .. } => {
                 return sql_hint(source).map(str::to_owned);

@@ -9,6 +9,7 @@ mod durability;
 mod failed_writes;
 mod full_disk;
 mod generations;
+mod keys;
 mod opening;
 mod recorder;
 mod sample;
