@@ -14,6 +14,7 @@ pub mod answers;
 pub mod requests;
 pub mod sse;
 pub mod stream;
+pub mod translate;
 pub mod write;
 
 pub use answer::{Answer, Finish, ToolCall, Usage};

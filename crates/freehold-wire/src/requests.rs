@@ -5,6 +5,7 @@
 
 mod chat;
 mod content;
+pub(crate) mod draft;
 mod messages;
 mod responses;
 mod rewrite;
@@ -13,6 +14,7 @@ mod sampling;
 use crate::json::{Fault, Json, Within};
 use crate::{Api, Message, Part, Request, ResponseFormat, Role, ToolChoice};
 
+pub use draft::{Draft, parse, write};
 pub use rewrite::{as_replay, with_model};
 
 /// A request body could not be read.

@@ -9,3 +9,4 @@ mod rewrite;
 mod round_trip;
 mod sse;
 mod streams;
+mod translate_requests;
