@@ -3,6 +3,7 @@
 use freehold_wire::{Call, Failure, Reference, ReferenceKind, Timings, Usage};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::body::{self, BodyReader};
 use crate::error::Error;
 use crate::interned::Interned;
 use crate::store::Store;
@@ -28,16 +29,14 @@ pub(crate) enum Added {
 
 const INSERT_CALL: &str = "INSERT INTO call (id, at_ms, step, found_by, api, upstream, model, served_model, run, \
     answered, streamed, status, generation, failure_kind, failure_message, input, cache_read, output, first_byte_us, \
-    total_us, reference_kind, reference_value, cache_write, reasoning, is_estimated, key) \
+    total_us, reference_kind, reference_value, cache_write, reasoning, is_estimated, key, masked, kept) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
-    ?24, ?25, ?26) \
+    ?24, ?25, ?26, ?27, ?28) \
     ON CONFLICT (id) DO NOTHING";
-const INSERT_BODIES: &str = "INSERT INTO whole_body (call, request, response) VALUES (?1, ?2, ?3)";
-const SELECT_BODIES: &str = "SELECT request, response FROM whole_body WHERE call = ?1";
 const SELECT_CALL: &str = "SELECT c.id, c.at_ms, api.text, step.name, found_by.text, c.run, model.text, upstream.text, \
     served.text, c.row, c.streamed, c.status, c.failure_kind, c.failure_message, c.input, c.cache_read, c.cache_write, \
     c.output, c.reasoning, c.is_estimated, c.first_byte_us, c.total_us, c.reference_kind, c.reference_value, \
-    c.generation, key.text FROM call c JOIN step ON step.id = c.step JOIN name api ON api.id = c.api \
+    c.generation, key.text, c.masked, c.kept FROM call c JOIN step ON step.id = c.step JOIN name api ON api.id = c.api \
     JOIN name found_by ON found_by.id = c.found_by JOIN name model ON model.id = c.model \
     JOIN name upstream ON upstream.id = c.upstream LEFT JOIN name served ON served.id = c.served_model \
     LEFT JOIN name key ON key.id = c.key WHERE c.id = ?1";
@@ -51,7 +50,7 @@ impl Store {
         let doing = "read a call";
         self.read(|connection| {
             let mut statement = connection.prepare_cached(SELECT_CALL).map_err(Error::sql(doing))?;
-            let found = statement.query_row([id], |row| Ok(read(connection, row))).optional();
+            let found = statement.query_row([id], |row| Ok(read(connection, self.bodies(), row))).optional();
             found.map_err(Error::sql(doing))?.transpose()
         })
     }
@@ -71,6 +70,7 @@ pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call)
     let served_model = call.served_model.as_ref().map(|_| keys.model);
     let usage = call.usage.as_ref();
     let failure = call.failure.as_ref();
+    let (masked, kept) = body::kept_columns(&call.kept);
     let added = connection.prepare_cached(INSERT_CALL)?.execute(params![
         call.id,
         call.at_ms,
@@ -98,26 +98,14 @@ pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call)
         usage.map(|usage| integer(usage.reasoning)),
         call.is_estimated,
         keys.key,
+        masked,
+        kept,
     ])?;
     if added == 0 {
         return Ok(Added::Present);
     }
-    add_bodies(connection, connection.last_insert_rowid(), call)?;
+    interned.bodies.write(connection, connection.last_insert_rowid(), call)?;
     Ok(Added::New(keys))
-}
-
-/// Adds the bodies of the call in that row.
-fn add_bodies(connection: &Connection, row: i64, call: &Call) -> rusqlite::Result<()> {
-    connection.prepare_cached(INSERT_BODIES)?.execute(params![row, call.request, call.response])?;
-    Ok(())
-}
-
-/// Reads request and response of the call in that row.
-fn read_bodies(connection: &Connection, row: i64) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    connection
-        .prepare_cached(SELECT_BODIES)
-        .and_then(|mut statement| statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?))))
-        .map_err(Error::sql("read the bodies of a call"))
 }
 
 /// Returns whether the call has a whole, successful answer. An imported call without a status counts by its failure.
@@ -162,7 +150,7 @@ pub(crate) fn reference_kind(number: i64) -> Result<ReferenceKind, Error> {
     }
 }
 
-fn read(connection: &Connection, row: &Row<'_>) -> Result<Call, Error> {
+fn read(connection: &Connection, bodies: &BodyReader, row: &Row<'_>) -> Result<Call, Error> {
     let sql = || Error::sql("read a call");
     let api: String = row.get(2).map_err(sql())?;
     let api = api.parse().map_err(|_| Error::Unreadable { what: "an api", found: api })?;
@@ -170,7 +158,13 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<Call, Error> {
         Some(number) => Some(read_reference(number, &row.get::<_, String>(23).map_err(sql())?)?),
         None => None,
     };
-    let (request, response) = read_bodies(connection, row.get(9).map_err(sql())?)?;
+    let number = row.get(9).map_err(sql())?;
+    let kept = body::read_kept(connection, number, row.get(26).map_err(sql())?, row.get(27).map_err(sql())?)?;
+    let (request, response) = match (&kept.instead, bodies.read(connection, number)?) {
+        (_, Some(bodies)) => bodies,
+        (Some(_), None) => (Vec::new(), Vec::new()),
+        (None, None) => return Err(Error::Unreadable { what: "a call", found: "its bodies are missing".to_owned() }),
+    };
     let rest = || -> rusqlite::Result<Call> {
         Ok(Call {
             id: row.get(0)?,
@@ -193,7 +187,7 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<Call, Error> {
             reference,
             generation: count(row, 24)?,
             key: row.get(25)?,
-            kept: freehold_wire::Kept::default(),
+            kept,
         })
     };
     rest().map_err(sql())

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use crate::seal::SealError;
+
 /// What the store could not do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -94,6 +96,27 @@ pub enum Error {
         /// Why not.
         source: serde_json::Error,
     },
+    /// The store was sealed, and no key was given.
+    #[error("the store {} is sealed with the key {id}, and no key is given", path.display())]
+    KeyMissing {
+        /// The file.
+        path: PathBuf,
+        /// The public name of the key.
+        id: String,
+    },
+    /// The store was sealed with another key.
+    #[error("the store {} is sealed with the key {id}, and the key {given} is given", path.display())]
+    KeyWrong {
+        /// The file.
+        path: PathBuf,
+        /// The public name of its key.
+        id: String,
+        /// The public name of the key that was given.
+        given: String,
+    },
+    /// Something cannot be sealed or opened.
+    #[error("could not seal or open what is kept")]
+    Seal(#[from] SealError),
     /// There is no assessment of that id.
     #[error("no assessment has the id {0:?}")]
     UnknownAssessment(String),
@@ -127,11 +150,13 @@ impl Error {
             | Error::Lock { .. }
             | Error::Foreign { .. }
             | Error::Newer { .. }
+            | Error::KeyMissing { .. }
+            | Error::KeyWrong { .. }
             | Error::UnknownAssessment(_)
             | Error::UnknownKey(_)
             | Error::KeyTaken(_)
             | Error::KeyRevoked(_) => ErrorKind::User,
-            Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } => ErrorKind::Internal,
+            Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } | Error::Seal(_) => ErrorKind::Internal,
             Error::Open { source, .. } => match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
                 _ => ErrorKind::User,
@@ -152,11 +177,15 @@ impl Error {
             Error::Newer { .. } => {
                 "use the newer program again, or restore the freehold.db.backup-v* file that the upgrade left beside it"
             }
+            Error::KeyMissing { .. } => {
+                "set record.encrypt_key, such as encrypt_key = \"${FREEHOLD_STORE_KEY}\" below [record]"
+            }
+            Error::KeyWrong { .. } => "give the key that the store was sealed with, or another folder with --home",
             Error::UnknownAssessment(_) => "list the assessments to see their ids",
             Error::UnknownKey(_) => "`freehold keys list` shows the names",
             Error::KeyTaken(_) => "choose another name; `freehold keys rotate` gives a key another secret",
             Error::KeyRevoked(_) => "a revoked key stays revoked: add one under another name",
-            Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } => return None,
+            Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } | Error::Seal(_) => return None,
             Error::Backup { source, .. } | Error::Migrate { source, .. } | Error::Sql { source, .. } => {
                 return sql_hint(source).map(str::to_owned);
             }

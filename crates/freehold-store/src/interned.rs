@@ -6,13 +6,17 @@ use std::collections::hash_map::Entry;
 use freehold_wire::Api;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::body::BodyWriter;
 use crate::error::Error;
+use crate::seal::Seal;
 
-/// Remembers the numbers of names and steps; forget it when the transaction it was used in failed.
-#[derive(Default)]
+/// Remembers the numbers of names and steps and where pieces of bodies lie; forget it all when the transaction it was used
+/// in failed.
 pub(crate) struct Interned {
     names: HashMap<String, i64>,
     steps: HashMap<String, i64>,
+    /// Writes bodies.
+    pub(crate) bodies: BodyWriter,
 }
 
 /// The texts of names, each read once.
@@ -25,6 +29,18 @@ pub(crate) struct Names<'c> {
 const ENTRIES_MAX: usize = 4096;
 
 impl Interned {
+    /// Starts with nothing remembered; bodies are sealed where a key is given.
+    pub(crate) fn new(seal: Option<Seal>) -> Self {
+        Self { names: HashMap::new(), steps: HashMap::new(), bodies: BodyWriter::new(seal) }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget(&mut self) {
+        self.names.clear();
+        self.steps.clear();
+        self.bodies.forget();
+    }
+
     /// Returns the number of a name, and gives it one if it has none.
     pub(crate) fn name(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
         if let Some(id) = self.names.get(text) {

@@ -3,6 +3,7 @@
 //! Every method blocks and belongs off the async threads; only `Recorder::record` may be called from anywhere.
 
 mod assessment;
+mod body;
 mod calls;
 mod cases;
 mod error;

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::recorder::queue::Queue;
 use crate::recorder::writer::Writer;
+use crate::seal::Seal;
 
 /// How much a recorder may hold, and how often it commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +67,9 @@ pub struct Receipt {
 
 impl Recorder {
     /// Starts the writing thread on its own connection.
-    pub(crate) fn start(connection: Connection, config: RecorderConfig) -> Result<Self, Error> {
+    pub(crate) fn start(connection: Connection, config: RecorderConfig, seal: Option<Seal>) -> Result<Self, Error> {
         let (queue, items) = Queue::new(config);
-        let writer = Writer::new(connection, items, queue.shared(), config.commit_window);
+        let writer = Writer::new(connection, items, queue.shared(), config.commit_window, seal);
         let thread = std::thread::Builder::new().name("freehold-recorder".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(Error::Thread)?;
         Ok(Self { queue: Arc::new(queue), thread: Arc::new(Mutex::new(Some(thread))) })

@@ -4,6 +4,8 @@
 //! after a crash. Two nonces of one purpose meet with a chance below 2^-32 as long as fewer than 2^32 texts are sealed under
 //! a key (NIST SP 800-38D, section 8.3): about a billion calls, after which a new home with a new key is due.
 
+pub(crate) mod admission;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::body::BodyReader;
 use crate::calls::{self, Added, Imported};
 use crate::error::Error;
 use crate::interned::Interned;
 use crate::recorder::{Recorder, RecorderConfig};
 use crate::schema::{self, Purpose};
+use crate::seal::{Seal, admission};
 use crate::tally::Tally;
 
 const FILE: &str = "freehold.db";
@@ -32,6 +34,9 @@ pub struct Limits {
 struct Inner {
     path: PathBuf,
     limits: Limits,
+    seal: Option<Seal>,
+    bodies: BodyReader,
+    importing: Mutex<Interned>,
     main: Mutex<Connection>,
     watch: Mutex<Connection>,
 }
@@ -52,12 +57,23 @@ impl Store {
     /// # Errors
     /// Fails like `open`.
     pub fn open_with(home: &Path, limits: Limits) -> Result<Self, Error> {
+        Self::open_sealed(home, limits, None)
+    }
+
+    /// Opens the store like `open_with`; what is kept of calls is sealed with the key, from now on where there was none.
+    ///
+    /// # Errors
+    /// Fails like `open`, and when the store was sealed with another key, or with one and none is given.
+    pub fn open_sealed(home: &Path, limits: Limits, seal: Option<Seal>) -> Result<Self, Error> {
         make_home(home).map_err(|source| Error::Home { path: home.to_owned(), source })?;
         let path = home.join(FILE);
         let main = schema::open(&path, schema::MIGRATIONS)?;
         bound(&main, limits)?;
-        let watch = schema::connect(&path, Purpose::Watch)?;
-        Ok(Self { inner: Arc::new(Inner { path, limits, main: Mutex::new(main), watch: Mutex::new(watch) }) })
+        admission::admit(&main, &path, seal.as_ref())?;
+        let (main, watch) = (Mutex::new(main), Mutex::new(schema::connect(&path, Purpose::Watch)?));
+        let bodies = BodyReader::new(seal.clone());
+        let importing = Mutex::new(Interned::new(seal.clone()));
+        Ok(Self { inner: Arc::new(Inner { path, limits, seal, bodies, importing, main, watch }) })
     }
 
     /// Returns the path of the database file.
@@ -72,7 +88,7 @@ impl Store {
     pub fn recorder(&self, config: RecorderConfig) -> Result<Recorder, Error> {
         let connection = schema::connect(&self.inner.path, Purpose::Record)?;
         bound(&connection, self.inner.limits)?;
-        Recorder::start(connection, config)
+        Recorder::start(connection, config, self.inner.seal.clone())
     }
 
     /// Adds calls in one transaction; those whose id is already there are left as they are.
@@ -83,8 +99,8 @@ impl Store {
     /// Fails when the store cannot be written; then none of the batch is added.
     pub fn import(&self, batch: &[freehold_wire::Call]) -> Result<Imported, Error> {
         let doing = "import calls";
-        self.write(doing, |transaction| {
-            let mut interned = Interned::default();
+        let mut interned = self.inner.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let imported = self.write(doing, |transaction| {
             let mut tally = Tally::default();
             let mut imported = Imported::default();
             for call in batch {
@@ -98,7 +114,21 @@ impl Store {
             }
             tally.write(transaction).map_err(Error::sql(doing))?;
             Ok(imported)
-        })
+        });
+        if imported.is_err() {
+            interned.forget();
+        }
+        imported
+    }
+
+    /// Reads bodies.
+    pub(crate) fn bodies(&self) -> &BodyReader {
+        &self.inner.bodies
+    }
+
+    /// Returns the key that what is kept is sealed with, where there is one.
+    pub(crate) fn seal(&self) -> Option<&Seal> {
+        self.inner.seal.as_ref()
     }
 
     /// Returns a number that changes whenever anything was written to the store, by any process; cheap to poll.

@@ -12,6 +12,7 @@ use crate::calls::{self, Added};
 use crate::gap::Pending;
 use crate::interned::Interned;
 use crate::recorder::queue::{Item, Message, Shared};
+use crate::seal::Seal;
 use crate::tally::Tally;
 
 /// The most calls in one commit.
@@ -45,8 +46,9 @@ impl Writer {
         items: Receiver<Message>,
         shared: Arc<Shared>,
         commit_window: Duration,
+        seal: Option<Seal>,
     ) -> Self {
-        Self { connection, items, shared, commit_window, interned: Interned::default(), retry: RETRY_FIRST }
+        Self { connection, items, shared, commit_window, interned: Interned::new(seal), retry: RETRY_FIRST }
     }
 
     /// Writes until the queue has ended and is empty.
@@ -128,7 +130,7 @@ impl Writer {
     }
 
     fn give_up(&mut self, batch: Vec<Item>, gaps: Pending, error: &str) {
-        self.interned = Interned::default();
+        self.interned.forget();
         if batch.is_empty() {
             self.retry = (self.retry * 2).min(RETRY_LONGEST);
         }

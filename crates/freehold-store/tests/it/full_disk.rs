@@ -8,6 +8,18 @@ use crate::sample::{call, roomy, store};
 
 const MIB: u64 = 1 << 20;
 
+/// Returns bytes that cannot be compressed.
+fn noise(bytes: usize, seed: i64) -> Vec<u8> {
+    let mut state = seed as u64 + 1;
+    let next = || {
+        // Steele, Lea and Flood 2014: SplitMix64.
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}
+
 /// Fills the database with rows that are not ours, up to the limit of its size.
 fn fill(path: &std::path::Path, bytes_max: u64) -> Connection {
     let filler = Connection::open(path).unwrap();
@@ -28,7 +40,7 @@ fn full_store_drops_and_counts_then_records_again_by_itself() {
     assert!(recorder.record(call("before", 1_000)).wait());
     let filler = fill(store.path(), 2 * MIB);
 
-    let large = |id: &str, at_ms| Call { response: vec![b'x'; 100_000], ..call(id, at_ms) };
+    let large = |id: &str, at_ms| Call { response: noise(100_000, at_ms), ..call(id, at_ms) };
     for n in 0..5 {
         assert!(!recorder.record(large(&format!("lost-{n}"), 2_000 + n)).wait());
     }
@@ -73,7 +85,7 @@ fn gap_is_stored_once_it_can_be_though_nobody_calls() {
 fn full_store_refuses_an_import_whole() {
     let home = tempfile::tempdir().unwrap();
     let store = Store::open_with(home.path(), Limits { database_bytes_max: Some(MIB) }).unwrap();
-    let batch: Vec<_> = (0..40).map(|n| Call { response: vec![b'x'; 50_000], ..call(&n.to_string(), n) }).collect();
+    let batch: Vec<_> = (0..40).map(|n| Call { response: noise(50_000, n), ..call(&n.to_string(), n) }).collect();
     let error = store.import(&batch).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::User);
     assert!(error.hint().unwrap().contains("room"), "{error:?}");
