@@ -8,6 +8,7 @@ mod host;
 mod model;
 mod protocol;
 
+pub mod script;
 pub mod worker;
 
 pub use error::{Error, ErrorKind};

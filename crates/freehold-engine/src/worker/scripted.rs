@@ -1,58 +1,17 @@
 //! A model made of rules, for tests of everything around a model: it needs no weights and never surprises.
 //!
-//! The file is JSON: `{"rules": [RULE, ...], "otherwise": RULE}`. The first rule whose `when` occurs in the last user
-//! turn answers; a rule without `when` always does.
+//! The rules are those of [`Script`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use freehold_wire::{Finish, Request, Role, Usage};
-use serde::Deserialize;
-use serde_json::Value;
+use freehold_wire::{Finish, Request, Usage};
 
 use crate::model::PromptStyle;
 use crate::protocol::{Facts, LoadOrder, Order, WorkerEvent};
+use crate::script::{Rule, Script};
 use crate::worker::backend::{Events, Wish};
 use crate::worker::output::{Output, THINK_CLOSE, THINK_OPEN, TOOL_CLOSE, TOOL_OPEN};
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Script {
-    #[serde(default)]
-    rules: Vec<Rule>,
-    #[serde(default)]
-    otherwise: Rule,
-}
-
-/// What to answer, and how.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rule {
-    /// Occurs in the last user turn.
-    when: String,
-    /// Thought before the answer.
-    reasoning: String,
-    /// The text to answer with.
-    text: String,
-    /// The tool to call after the text.
-    tool_call: Option<ScriptedCall>,
-    /// The pause before each word, in milliseconds.
-    word_ms: u64,
-    /// Never ends by itself, once everything is said.
-    hold: bool,
-    /// Fails with this message after everything is said.
-    fail: Option<String>,
-    /// Ends the whole process without a word, once everything is said.
-    abort: bool,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ScriptedCall {
-    name: String,
-    #[serde(default)]
-    arguments: Value,
-}
 
 struct Running {
     id: u64,
@@ -107,7 +66,7 @@ impl Scripted {
                 self.context_tokens
             ));
         }
-        let rule = self.script.rule(&request);
+        let rule = self.script.rule(&request).clone();
         let room = self.context_tokens - prompt;
         self.waiting.push_back(Running {
             id,
@@ -146,14 +105,6 @@ impl Scripted {
             events.extend(own.into_iter().map(|event| (call.id, event)));
             !is_over
         });
-    }
-}
-
-impl Script {
-    fn rule(&self, request: &Request) -> Rule {
-        let last = request.messages.iter().rev().find(|message| message.role == Role::User);
-        let text = last.map(freehold_wire::Message::text).unwrap_or_default();
-        self.rules.iter().find(|rule| text.contains(&rule.when)).unwrap_or(&self.otherwise).clone()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls that go well, or that are refused.
 
 use freehold_engine::{Error, ErrorKind, Event, ModelState, PromptStyle};
-use freehold_wire::{Finish, Tool, Usage};
+use freehold_wire::{Finish, Message, Part, Role, Tool, Usage};
 use serde_json::json;
 
 use crate::shop::{Script, ask, engine, first_text, until};
@@ -60,6 +60,35 @@ async fn rules_choose_by_the_last_user_turn() {
     assert!(answer.tool_calls[0].id.starts_with("call_"));
     let answer = engine.generate("m", &ask("what?")).await.unwrap().collect().await.unwrap();
     assert_eq!(answer.text, "else");
+}
+
+/// A model that calls a tool must not call it for ever: what the tool returned chooses the next answer.
+#[tokio::test]
+async fn rules_choose_by_what_the_tools_returned() {
+    let rules = json!([
+        {"when": "weather", "after": "rain", "text": "Take a coat."},
+        {"after": "sun", "text": "Leave the coat."},
+        {"when": "weather", "text": "Looking."},
+    ]);
+    let script = Script::new(&json!({"rules": rules, "otherwise": {"text": "else"}}));
+    let engine = engine();
+    engine.load(script.spec("m")).await.unwrap();
+    let mut request = ask("how is the weather?");
+    let turn = |role, part| Message { role, parts: vec![part] };
+    let answer = engine.generate("m", &request).await.unwrap().collect().await.unwrap();
+    assert_eq!(answer.text, "Looking.");
+    request.messages.push(turn(Role::Assistant, Part::Text("Looking.".into())));
+    for (returned, expected) in [("rain at noon", "Take a coat."), ("sun", "Leave the coat."), ("snow", "Looking.")] {
+        let result = Part::ToolResult { id: "call_1".into(), text: returned.into() };
+        request.messages.truncate(2);
+        request.messages.push(turn(Role::Tool, result));
+        let answer = engine.generate("m", &request).await.unwrap().collect().await.unwrap();
+        assert_eq!(answer.text, expected, "after {returned:?}");
+    }
+    request.messages.push(turn(Role::Assistant, Part::Text("Done.".into())));
+    request.messages.push(turn(Role::User, Part::Text("and now?".into())));
+    let answer = engine.generate("m", &request).await.unwrap().collect().await.unwrap();
+    assert_eq!(answer.text, "else", "an older result no longer counts");
 }
 
 #[tokio::test]

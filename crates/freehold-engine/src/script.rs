@@ -1,0 +1,69 @@
+//! The rules of a scripted model: what it answers, and to what. Also what a simulated vendor can be taught.
+//!
+//! The file is JSON: `{"rules": [RULE, ...], "otherwise": RULE}`. The first rule whose `when` occurs in the last user
+//! turn, and whose `after` occurs in what the tools returned since, answers; a rule without either always does.
+
+use freehold_wire::{Message, Part, Request, Role};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Rules, and what to do where none fits.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Script {
+    rules: Vec<Rule>,
+    otherwise: Rule,
+}
+
+/// What to answer, and how.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rule {
+    when: String,
+    after: String,
+    /// Thought before the answer.
+    pub reasoning: String,
+    /// The text to answer with.
+    pub text: String,
+    /// The tool to call after the text.
+    pub tool_call: Option<ScriptedCall>,
+    /// The pause before each word, in milliseconds.
+    pub word_ms: u64,
+    /// Never ends by itself, once everything is said.
+    pub hold: bool,
+    /// Fails with this message after everything is said.
+    pub fail: Option<String>,
+    /// Ends the whole process without a word, once everything is said.
+    pub abort: bool,
+}
+
+/// A call of a tool, as a script has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedCall {
+    /// The tool's name.
+    pub name: String,
+    /// The arguments.
+    #[serde(default)]
+    pub arguments: Value,
+}
+
+impl Script {
+    /// Returns the rule that answers a request.
+    pub fn rule(&self, request: &Request) -> &Rule {
+        let asked = request.messages.iter().rev().find(|message| message.role == Role::User);
+        let asked = asked.map(Message::text).unwrap_or_default();
+        let returned = returned(request);
+        let fits = |rule: &&Rule| asked.contains(&rule.when) && returned.contains(&rule.after);
+        self.rules.iter().find(fits).unwrap_or(&self.otherwise)
+    }
+}
+
+/// Returns what the tools returned since the model last spoke, a line for each.
+fn returned(request: &Request) -> String {
+    let news = request.messages.iter().rev().take_while(|message| message.role != Role::Assistant);
+    let parts = news.flat_map(|message| &message.parts);
+    let results =
+        parts.filter_map(|part| if let Part::ToolResult { text, .. } = part { Some(text.as_str()) } else { None });
+    results.collect::<Vec<&str>>().join("\n")
+}
