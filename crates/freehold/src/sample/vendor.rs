@@ -1,8 +1,10 @@
-//! A simulated vendor: answers the sample business from the gold with a declared error rate, in both dialects.
+//! A simulated vendor: answers the sample business from the gold with a declared error rate, in every dialect.
 //!
-//! It is no model and says so; it exists so that the whole story can be seen without an account or a network.
+//! It can also be taught a script, for trials of clients. It is no model and says so; it exists so that the whole story
+//! can be seen without an account or a network.
 
 mod answer;
+mod telling;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,12 +17,15 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use freehold_wire::write::{Head, StreamWriter};
-use freehold_wire::{Answer, Api, ErrorKind, error_body};
+use axum::routing::{get, post};
+use freehold_engine::script::Script;
+use freehold_wire::write::{self, Head};
+use freehold_wire::{Api, ErrorKind, Request, error_body, requests};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::telling::{Spoken, Wait};
 use super::business::Ticket;
 
 /// The model that it claims to serve; vendor facts know its price.
@@ -61,7 +66,9 @@ pub enum Fault {
 struct Desk {
     manner: Manner,
     tickets: RwLock<HashMap<String, Ticket>>,
+    script: RwLock<Option<Script>>,
     asked: AtomicU64,
+    left: Arc<AtomicU64>,
     fault: AtomicU8,
 }
 
@@ -78,7 +85,14 @@ impl Vendor {
     /// # Errors
     /// No port can be bound.
     pub async fn start(manner: Manner) -> std::io::Result<Self> {
-        let desk = Desk { manner, tickets: RwLock::default(), asked: AtomicU64::new(0), fault: AtomicU8::new(0) };
+        let desk = Desk {
+            manner,
+            tickets: RwLock::default(),
+            script: RwLock::default(),
+            asked: AtomicU64::new(0),
+            left: Arc::default(),
+            fault: AtomicU8::new(0),
+        };
         let mut vendor = Vendor { desk: Arc::new(desk), address: SocketAddr::from(([127, 0, 0, 1], 0)), serving: None };
         vendor.resume().await?;
         Ok(vendor)
@@ -95,9 +109,19 @@ impl Vendor {
         known.extend(tickets.map(|ticket| (ticket.text.clone(), ticket)));
     }
 
+    /// Tells it what to answer to everything that is no ticket.
+    pub fn learn_script(&self, script: Script) {
+        *self.desk.script.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(script);
+    }
+
     /// Returns how many calls reached it.
     pub fn asked(&self) -> u64 {
         self.desk.asked.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many streams were left by their receiver before they ended.
+    pub fn left(&self) -> u64 {
+        self.desk.left.load(Ordering::Relaxed)
     }
 
     /// Behaves in this way from now on.
@@ -123,7 +147,10 @@ impl Vendor {
         self.address = listener.local_addr()?;
         let routes = Router::new()
             .route(Api::OpenAiChat.path(), post(chat))
+            .route(Api::OpenAiResponses.path(), post(responses))
             .route(Api::AnthropicMessages.path(), post(messages))
+            .route(Api::AnthropicCountTokens.path(), post(count_tokens))
+            .route("/simulated", get(counts))
             .with_state(self.desk.clone());
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let serving = stop.clone();
@@ -146,8 +173,31 @@ async fn chat(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
     serve(&desk, Api::OpenAiChat, &body).await
 }
 
+async fn responses(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
+    serve(&desk, Api::OpenAiResponses, &body).await
+}
+
 async fn messages(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
     serve(&desk, Api::AnthropicMessages, &body).await
+}
+
+/// Counts tokens as its answers do: so many bytes to a token.
+async fn count_tokens(body: Bytes) -> Response {
+    let api = Api::AnthropicCountTokens;
+    match requests::read(api, &body) {
+        Ok(_) => as_json(&json!({"input_tokens": telling::tokens(body.len())})),
+        Err(error) => refuse(api, StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, &error.to_string()),
+    }
+}
+
+/// Tells what it saw, for trials.
+async fn counts(State(desk): State<Arc<Desk>>) -> Response {
+    let (asked, left) = (desk.asked.load(Ordering::Relaxed), desk.left.load(Ordering::Relaxed));
+    as_json(&json!({"asked": asked, "left": left}))
+}
+
+fn as_json(value: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
 async fn serve(desk: &Desk, api: Api, body: &[u8]) -> Response {
@@ -161,18 +211,38 @@ async fn serve(desk: &Desk, api: Api, body: &[u8]) -> Response {
     if fault == Fault::Failing as u8 {
         return refuse(api, StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Upstream, "the simulated vendor is failing");
     }
-    let request = match freehold_wire::requests::read(api, body) {
+    let request = match requests::read(api, body) {
         Ok(request) => request,
         Err(error) => return refuse(api, StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, &error.to_string()),
     };
-    let known = desk.tickets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let answer = answer::answer(&known, &desk.manner, body, number);
-    drop(known);
-    match answer {
-        Some(answer) => spell(api, number, (&request, &answer), fault),
-        None => {
-            let what = "the simulated vendor only knows the sample business";
-            refuse(api, StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, what)
+    match desk.says(&request, body, number) {
+        Ok(spoken) if spoken.fail.is_some() && !request.stream => {
+            let what = spoken.fail.unwrap_or_default();
+            refuse(api, StatusCode::INTERNAL_SERVER_ERROR, ErrorKind::Internal, &what)
+        }
+        Ok(spoken) => spell(&request, &spoken, number, (fault, &desk.left)),
+        Err((status, kind, what)) => refuse(api, status, kind, &what),
+    }
+}
+
+impl Desk {
+    /// Answers a ticket from the gold, and everything else by the script.
+    fn says(&self, request: &Request, body: &[u8], number: u64) -> Result<Spoken, (StatusCode, ErrorKind, String)> {
+        let known = self.tickets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(answer) = answer::answer(&known, &self.manner, body, number) {
+            return Ok(Spoken::at_once(answer));
+        }
+        let script = self.script.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &*script {
+            None => {
+                let what = "the simulated vendor only knows the sample business".to_owned();
+                Err((StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, what))
+            }
+            Some(_) if request.model != MODEL => {
+                let what = format!("the simulated vendor has no model {:?}, only {MODEL:?}", request.model);
+                Err((StatusCode::NOT_FOUND, ErrorKind::NotFound, what))
+            }
+            Some(script) => Ok(Spoken::by_rule(script.rule(request), body.len(), number)),
         }
     }
 }
@@ -181,37 +251,28 @@ fn refuse(api: Api, status: StatusCode, kind: ErrorKind, what: &str) -> Response
     (status, [(header::CONTENT_TYPE, "application/json")], error_body(api, kind, what)).into_response()
 }
 
-fn spell(api: Api, number: u64, (request, answer): (&freehold_wire::Request, &Answer), fault: u8) -> Response {
+fn spell(request: &Request, spoken: &Spoken, number: u64, (fault, left): (u8, &Arc<AtomicU64>)) -> Response {
     let head = Head {
         id: format!("sim{number:08x}"),
         model: request.model.clone(),
         created_s: 0,
         stream_usage: request.stream_usage,
     };
-    let (kind, mut bytes) = if request.stream {
-        ("text/event-stream", streamed(api, head, answer))
+    let (kind, pieces) = if request.stream {
+        ("text/event-stream", telling::pieces(request.api, head, spoken))
     } else {
-        ("application/json", freehold_wire::write::whole(api, &head, answer))
+        ("application/json", [write::whole(request.api, &head, &spoken.answer).into()].into())
     };
-    let length = bytes.len();
-    if fault != Fault::Cut as u8 {
-        return ([(header::CONTENT_TYPE, kind)], bytes).into_response();
-    }
-    bytes.truncate(length / 2);
-    let pieces = [Ok(Bytes::from(bytes)), Err(std::io::Error::other("cut on demand"))];
-    ([(header::CONTENT_TYPE, kind)], Body::from_stream(futures_util::stream::iter(pieces))).into_response()
+    let body = match pieces.len() {
+        1 if fault == Fault::Cut as u8 => cut(&pieces[0]),
+        1 => Body::from(pieces[0].clone()),
+        _ => Body::from_stream(telling::at_pace(pieces, spoken, Wait::new(left))),
+    };
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
-fn streamed(api: Api, head: Head, answer: &Answer) -> Vec<u8> {
-    let usage = answer.usage.unwrap_or_default();
-    let mut writer = StreamWriter::new(api, head);
-    let mut bytes = writer.start(usage.input);
-    for piece in answer.text.split_inclusive(' ') {
-        bytes.extend(writer.text(piece));
-    }
-    for call in &answer.tool_calls {
-        bytes.extend(writer.tool_call(call));
-    }
-    bytes.extend(writer.finish(answer.finish.unwrap_or(freehold_wire::Finish::Stop), usage));
-    bytes
+/// Returns the first half of a body, and then a connection that breaks.
+fn cut(whole: &Bytes) -> Body {
+    let pieces = [Ok(whole.slice(..whole.len() / 2)), Err(std::io::Error::other("cut on demand"))];
+    Body::from_stream(futures_util::stream::iter(pieces))
 }

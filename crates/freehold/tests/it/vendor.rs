@@ -5,7 +5,8 @@ use std::time::Duration;
 use freehold::client::{Client, Reply};
 use freehold::sample::business::{self, Earlier, Split, StepName};
 use freehold::sample::vendor::{Fault, MODEL, Manner, Vendor};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::running::Up;
 
@@ -43,4 +44,54 @@ fn faults_on_demand_reach_the_caller_as_they_are() {
     assert_eq!(vendor.address(), address);
     assert_eq!(ask().status, 200);
     up.stop();
+}
+
+/// What a script teaches it, it says in every dialect; a stream that is left before its end is counted.
+#[test]
+fn script_answers_in_every_dialect() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let exact = Manner { error_rate: 0.0, latency: Duration::ZERO, seed: 1 };
+    let mut vendor = runtime.block_on(Vendor::start(exact)).unwrap();
+    let rules = json!([
+        {"when": "wait", "text": "one two", "hold": true},
+        {"when": "break", "text": "one", "fail": "the script says so"},
+    ]);
+    let script = json!({"rules": rules, "otherwise": {"text": "all is well"}});
+    vendor.learn_script(serde_json::from_value(script).unwrap());
+    let client = Client::new(Duration::from_secs(20)).unwrap();
+    let ask = |path: &str, body: Value| -> (u16, String) {
+        let url = format!("http://{}{path}", vendor.address());
+        let reply = runtime.block_on(client.post(&url, &[], body.to_string().into_bytes())).unwrap();
+        (reply.status.as_u16(), String::from_utf8(reply.body.to_vec()).unwrap())
+    };
+    let turns = |text: &str| json!([{"role": "user", "content": text}]);
+    for path in ["/v1/chat/completions", "/v1/responses", "/v1/messages"] {
+        let content = if path == "/v1/responses" { "input" } else { "messages" };
+        let said = ask(path, json!({"model": MODEL, "max_tokens": 9, content: turns("how is it?")}));
+        assert!(said.0 == 200 && said.1.contains("all is well"), "{path}: {said:?}");
+        let unknown = ask(path, json!({"model": "none", "max_tokens": 9, content: turns("how is it?")}));
+        assert!(unknown.0 == 404 && unknown.1.contains("none"), "{path}: {unknown:?}");
+        let broken = ask(path, json!({"model": MODEL, "max_tokens": 9, content: turns("break")}));
+        assert!(broken.0 == 500 && broken.1.contains("the script says so"), "{path}: {broken:?}");
+    }
+    let counted = ask("/v1/messages/count_tokens", json!({"model": MODEL, "messages": turns("how is it?")}));
+    assert!(counted.0 == 200 && counted.1.contains("input_tokens"), "{counted:?}");
+    let waiting = json!({"model": MODEL, "stream": true, "messages": turns("wait")}).to_string();
+    runtime.block_on(async {
+        let mut stream = tokio::net::TcpStream::connect(vendor.address()).await.unwrap();
+        let head =
+            format!("POST /v1/chat/completions HTTP/1.1\r\nhost: v\r\ncontent-length: {}\r\n\r\n", waiting.len());
+        stream.write_all(format!("{head}{waiting}").as_bytes()).await.unwrap();
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains("two") {
+            assert!(stream.read_buf(&mut seen).await.unwrap() > 0, "it ended: {}", String::from_utf8_lossy(&seen));
+        }
+        assert_eq!(vendor.left(), 0);
+        drop(stream);
+        while vendor.left() == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(vendor.left(), 1);
+    runtime.block_on(vendor.stop());
 }

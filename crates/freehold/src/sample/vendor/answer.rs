@@ -8,10 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::Manner;
+use super::telling::tokens;
 use crate::sample::business::{self, StepName, Ticket};
-
-/// A rough length of a token, in bytes, for the usage it reports.
-const TOKEN_BYTES: usize = 4;
 
 /// Answers a request of the sample business; `None` where it is none. The `number` makes it differ from itself.
 pub(super) fn answer(known: &HashMap<String, Ticket>, manner: &Manner, body: &[u8], number: u64) -> Option<Answer> {
@@ -47,11 +45,6 @@ fn spelt(said: business::Answer, request_bytes: usize, number: u64) -> Answer {
         }
     };
     let bytes = text.len() + tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
-    let usage = Usage {
-        input: (request_bytes / TOKEN_BYTES) as u64,
-        cache_read: 0,
-        output: (bytes / TOKEN_BYTES) as u64 + 1,
-        ..Usage::default()
-    };
+    let usage = Usage { input: tokens(request_bytes), cache_read: 0, output: tokens(bytes) + 1, ..Usage::default() };
     Answer { text, tool_calls, finish: Some(finish), usage: Some(usage), ..Answer::default() }
 }
