@@ -3,6 +3,7 @@
 //! Only the fields that somebody here acts on are read; all others may be anything. Errors name the field and the kind
 //! of value found there, never the value.
 
+mod billing;
 mod chat;
 mod content;
 pub(crate) mod draft;
@@ -14,6 +15,7 @@ mod sampling;
 use crate::json::{Fault, Json, Within};
 use crate::{Api, Message, Part, Request, ResponseFormat, Role, ToolChoice};
 
+pub use billing::without_billing_line;
 pub use draft::{Draft, parse, write};
 pub use rewrite::{as_replay, with_model};
 

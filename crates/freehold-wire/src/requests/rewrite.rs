@@ -68,10 +68,10 @@ fn quoted(text: &str) -> String {
 }
 
 /// The top-level members of a body, values as they are spelt.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    fn read(body: &'a [u8]) -> Result<Self, Error> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, Error> {
         serde_json::from_slice(body).map_err(Error::Json)
     }
 }

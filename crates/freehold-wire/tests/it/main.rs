@@ -2,6 +2,7 @@
 
 mod answers;
 mod arbitrary;
+mod billing;
 mod golden;
 mod real_data;
 mod requests;

@@ -16,7 +16,7 @@ struct Line<'a> {
     request: &'a RawValue,
 }
 
-fn real_data() -> PathBuf {
+pub(crate) fn real_data() -> PathBuf {
     std::env::var_os("FREEHOLD_REAL_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from)
 }

@@ -10,6 +10,8 @@ use crate::translate::request::losses::{Losses, says_nothing};
 /// The name of a schema that has none: OpenAI wants one.
 const NAME: &str = "answer";
 
+const UNKNOWN: &str = "nobody here knows what it means";
+
 /// What the answer has to be.
 enum Format {
     Text,
@@ -46,22 +48,22 @@ fn take_format(rest: &mut Members, losses: &mut Losses) -> Result<(Members, &'st
             if let Some(wordy) = text.shift_remove("verbosity") {
                 rest.insert("verbosity".into(), wordy);
             }
-            leave(&text, "text", losses)?;
+            leave(&text, "text", UNKNOWN, losses)?;
             Ok((format, "text.format"))
         }
         _ => {
             let old = take_object(rest, "output_format");
             let mut config = take_object(rest, "output_config").unwrap_or_default();
             let format = take_object(&mut config, "format").or(old).unwrap_or_default();
-            leave(&config, "output_config", losses)?;
+            leave(&config, "output_config", UNKNOWN, losses)?;
             Ok((format, "output_config.format"))
         }
     }
 }
 
-fn leave(members: &Members, path: &str, losses: &mut Losses) -> Result<(), Error> {
+fn leave(members: &Members, path: &str, why: &'static str, losses: &mut Losses) -> Result<(), Error> {
     for (name, _) in members.iter().filter(|(_, value)| !says_nothing(value)) {
-        losses.lose(format!("{path}.{name}"), "nobody here knows what it means")?;
+        losses.lose(format!("{path}.{name}"), why)?;
     }
     Ok(())
 }
@@ -85,7 +87,7 @@ fn put_anthropic(format: Format, path: &str, members: &mut Members, losses: &mut
         holder.shift_remove(name);
     }
     let schema = holder.shift_remove("schema").unwrap_or_else(|| json!({}));
-    leave(&holder, path, losses)?;
+    leave(&holder, path, "Anthropic's dialect has a schema and no more", losses)?;
     output_config(members).insert("format".into(), json!({"type": "json_schema", "schema": schema}));
     Ok(())
 }
