@@ -1,14 +1,21 @@
-//! Reads whole response bodies of every dialect into [`Answer`].
+//! Reads whole response bodies of every dialect: into [`Answer`], or into the events that a stream would tell.
 
 mod chat;
 mod messages;
 mod responses;
 
-pub(crate) use chat::{content_text, finish as chat_finish, reasoning as chat_reasoning, usage as chat_usage};
-pub(crate) use messages::{UsageParts, finish as messages_finish};
-pub(crate) use responses::read as read_response;
+pub(crate) use chat::{
+    content_text, finish as chat_finish, logprobs as chat_logprobs, reasoning as chat_reasoning,
+    stop_text as chat_stop_text, usage as chat_usage,
+};
+pub(crate) use messages::{UsageParts, finish_event as messages_finish_event};
+pub(crate) use responses::{
+    events as response_events, logprobs as response_logprobs, push_item as push_response_item,
+    tool_call as response_tool_call,
+};
 
 use crate::json::{Json, word};
+use crate::stream::{self, Event};
 use crate::{Answer, Api, Finish, Usage};
 
 /// A response body could not be read.
@@ -35,12 +42,25 @@ pub enum Error {
 /// The body is not JSON, or not an answer of this API (an error body, for example).
 pub fn read(api: Api, body: &[u8]) -> Result<Answer, Error> {
     let json = Json::parse(body).map_err(Error::Json)?;
+    if api == Api::OpenAiEmbeddings {
+        return embeddings(&json).map_err(|found| Error::Form { api, found });
+    }
+    events_of(api, &json).map(stream::sum)
+}
+
+/// Reads a whole response body into the events that a stream of the same answer would tell.
+pub(crate) fn events(api: Api, body: &[u8]) -> Result<Vec<Event>, Error> {
+    events_of(api, &Json::parse(body).map_err(Error::Json)?)
+}
+
+fn events_of(api: Api, json: &Json<'_>) -> Result<Vec<Event>, Error> {
     let read = match api {
-        Api::OpenAiChat => chat::read(&json),
-        Api::OpenAiResponses => responses::read(&json),
-        Api::AnthropicMessages => messages::read(&json),
-        Api::OpenAiEmbeddings => embeddings(&json),
-        Api::AnthropicCountTokens | Api::Opaque => Err("no model answers calls of this kind".to_owned()),
+        Api::OpenAiChat => chat::events(json),
+        Api::OpenAiResponses => responses::events(json),
+        Api::AnthropicMessages => messages::events(json),
+        Api::OpenAiEmbeddings | Api::AnthropicCountTokens | Api::Opaque => {
+            Err("no model answers calls of this kind".to_owned())
+        }
     };
     read.map_err(|found| Error::Form { api, found })
 }
@@ -59,6 +79,36 @@ fn embeddings(json: &Json<'_>) -> Result<Answer, String> {
         }),
         ..Answer::default()
     })
+}
+
+/// A tool call as a body tells it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) arguments: String,
+    pub(crate) kind: stream::ToolKind,
+}
+
+impl Told {
+    /// Adds the whole call as the one at this place.
+    pub(crate) fn tell(self, place: usize, events: &mut Vec<Event>) {
+        events.push(Event::ToolStart { place, id: self.id, name: self.name, kind: self.kind });
+        Event::push_arguments(events, place, &self.arguments);
+        events.push(Event::ToolEnd { place });
+    }
+}
+
+/// Adds whole calls in order.
+fn tell_all(calls: impl IntoIterator<Item = Told>, events: &mut Vec<Event>) {
+    for (place, call) in calls.into_iter().enumerate() {
+        call.tell(place, events);
+    }
+}
+
+/// Returns a member whose items are kept as they are; none where it is absent.
+fn values(json: &Json<'_>, member: &str) -> Vec<serde_json::Value> {
+    json.items(member).iter().map(Json::to_value).collect()
 }
 
 /// Says what a body is that is not an answer; `lacks` names what an answer would have.

@@ -28,6 +28,17 @@ pub enum Api {
     Opaque,
 }
 
+/// A way to spell conversations, their streams and their errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// As OpenAI Chat Completions does.
+    Chat,
+    /// As OpenAI Responses does.
+    Responses,
+    /// As Anthropic Messages does.
+    Messages,
+}
+
 impl Api {
     /// The dialects in which one converses with a model; they can be translated into each other.
     pub const DIALECTS: [Api; 3] = [Api::OpenAiChat, Api::OpenAiResponses, Api::AnthropicMessages];
@@ -69,6 +80,17 @@ impl Api {
     /// Returns the family that is spoken at a path, where it is a known one.
     pub fn at(path: &str) -> Option<Api> {
         Api::ALL.into_iter().find(|api| !api.path().is_empty() && api.path() == path)
+    }
+
+    /// Returns the dialect in which its errors and streams are spelt: that of its vendor's conversational API.
+    ///
+    /// Opaque calls count as OpenAI's, whose error form most servers share.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Api::OpenAiChat | Api::OpenAiEmbeddings | Api::Opaque => Dialect::Chat,
+            Api::OpenAiResponses => Dialect::Responses,
+            Api::AnthropicMessages | Api::AnthropicCountTokens => Dialect::Messages,
+        }
     }
 
     /// Returns whether it is one of Anthropic's.

@@ -59,6 +59,11 @@ impl Decoder {
 
     /// Takes a piece and returns the events it completes.
     pub fn push(&mut self, piece: &[u8]) -> Vec<Event> {
+        self.push_all(piece).into_iter().flatten().collect()
+    }
+
+    /// Takes a piece and returns the events it completes; `None` stands where one was dropped.
+    pub(crate) fn push_all(&mut self, piece: &[u8]) -> Vec<Option<Event>> {
         let mut events = Vec::new();
         let mut rest = piece;
         if self.after_cr && !rest.is_empty() {
@@ -85,7 +90,7 @@ impl Decoder {
         let mut events = Vec::new();
         self.end_line(&[], &mut events);
         self.end_line(&[], &mut events);
-        events.pop()
+        events.pop().flatten()
     }
 
     /// Returns how many events were dropped because they were too long.
@@ -114,7 +119,7 @@ impl Decoder {
         !self.is_skipping || bytes == 0
     }
 
-    fn end_line(&mut self, tail: &[u8], events: &mut Vec<Event>) {
+    fn end_line(&mut self, tail: &[u8], events: &mut Vec<Option<Event>>) {
         self.hold(tail);
         let mut line = std::mem::take(&mut self.line);
         let starts = std::mem::take(&mut self.at_start);
@@ -148,13 +153,15 @@ impl Decoder {
         }
     }
 
-    fn end_event(&mut self, events: &mut Vec<Event>) {
+    fn end_event(&mut self, events: &mut Vec<Option<Event>>) {
         let event = std::mem::take(&mut self.event);
         let has_data = std::mem::take(&mut self.has_data);
         let was_skipping = std::mem::take(&mut self.is_skipping);
         self.event_bytes = 0;
-        if has_data && !was_skipping {
-            events.push(event);
+        if was_skipping {
+            events.push(None);
+        } else if has_data {
+            events.push(Some(event));
         }
     }
 }

@@ -1,24 +1,34 @@
-//! Reads a streamed answer of every dialect into [`Answer`], from pieces of any size.
+//! Reads a streamed answer of every dialect, from pieces of any size: event by event, or summed up into [`Answer`].
 
 mod chat;
+mod event;
 mod messages;
+mod progress;
 mod responses;
+mod usage_filter;
 
-use crate::json::{Json, word};
-use crate::{Answer, Api, ToolCall, sse};
+pub(crate) use progress::sum;
+
+pub use event::{Event, ToolKind};
+pub use usage_filter::UsageEventFilter;
+
+use crate::error_body::VendorError;
+use crate::{Answer, Api, Dialect, sse};
+use progress::Progress;
 
 /// The most bytes of text, reasoning and arguments that are kept of one answer.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What one tool call counts beside its text, so that empty ones cannot pile up.
-const TOOL_CALL_BYTES: usize = 256;
+/// The most tool calls of one answer.
+pub const TOOL_CALLS_MAX: usize = 16 * 1024;
 
-/// Accumulates the answer of a stream that passes by.
+/// Reads a stream into neutral events as they come.
 #[derive(Debug)]
-pub struct Reader {
+pub struct Events {
     decoder: sse::Decoder,
     form: Form,
-    progress: Progress,
+    /// The dropped events that were told of.
+    dropped: u64,
 }
 
 #[derive(Debug)]
@@ -26,6 +36,81 @@ enum Form {
     Chat(chat::State),
     Responses(responses::State),
     Messages(messages::State),
+}
+
+impl Events {
+    /// Begins a stream.
+    pub fn new(api: Api) -> Self {
+        let form = match api.dialect() {
+            Dialect::Chat => Form::Chat(chat::State::default()),
+            Dialect::Responses => Form::Responses(responses::State::default()),
+            Dialect::Messages => Form::Messages(messages::State::default()),
+        };
+        Events { decoder: sse::Decoder::default(), form, dropped: 0 }
+    }
+
+    /// Takes a piece of any size and returns what it tells.
+    ///
+    /// What cannot be read is skipped; an event longer than [`sse::EVENT_BYTES_MAX`] is told as an error.
+    pub fn push(&mut self, piece: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        for event in self.decoder.push_all(piece) {
+            match event {
+                Some(event) => self.take(&event, &mut events),
+                None => self.dropped(&mut events),
+            }
+        }
+        // The one that is being dropped has not ended, so that all events of this piece came before it.
+        if self.decoder.dropped() > self.dropped {
+            self.dropped(&mut events);
+        }
+        events
+    }
+
+    /// Ends the stream and returns what was still to be told.
+    ///
+    /// An event that lacks only its closing blank line still counts, and tool calls that the stream did not end are
+    /// ended. Without [`Event::End`] in all that was returned, the stream broke off.
+    pub fn finish(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if let Some(event) = self.decoder.finish() {
+            self.take(&event, &mut events);
+        }
+        match &mut self.form {
+            Form::Chat(state) => state.end(&mut events),
+            Form::Responses(state) => state.end(&mut events),
+            Form::Messages(state) => state.end(&mut events),
+        }
+        events
+    }
+
+    fn dropped(&mut self, events: &mut Vec<Event>) {
+        // One that was told when it outgrew the limit is not told again when it ends.
+        if self.decoder.dropped() > self.dropped {
+            self.dropped += 1;
+            let message = format!("an event of the stream is longer than {} bytes", sse::EVENT_BYTES_MAX);
+            events.push(Event::Error(VendorError::of_reading(message)));
+        }
+    }
+
+    fn take(&mut self, event: &sse::Event, events: &mut Vec<Event>) {
+        match &mut self.form {
+            Form::Chat(state) => state.take(event, events),
+            Form::Responses(state) => state.take(event, events),
+            Form::Messages(state) => state.take(event, events),
+        }
+    }
+}
+
+fn too_many_calls() -> VendorError {
+    VendorError::of_reading(format!("the answer has more than {TOOL_CALLS_MAX} tool calls"))
+}
+
+/// Accumulates the answer of a stream that passes by.
+#[derive(Debug)]
+pub struct Reader {
+    events: Events,
+    progress: Progress,
 }
 
 /// What a stream came to.
@@ -40,30 +125,16 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-/// What the dialects fill while events pass.
-#[derive(Debug, Default)]
-struct Progress {
-    answer: Answer,
-    is_complete: bool,
-    error: Option<String>,
-    kept_bytes: usize,
-}
-
 impl Reader {
     /// Begins a stream.
     pub fn new(api: Api) -> Self {
-        let form = match api {
-            Api::OpenAiChat | Api::OpenAiEmbeddings | Api::Opaque => Form::Chat(chat::State::default()),
-            Api::OpenAiResponses => Form::Responses(responses::State::default()),
-            Api::AnthropicMessages | Api::AnthropicCountTokens => Form::Messages(messages::State::default()),
-        };
-        Reader { decoder: sse::Decoder::default(), form, progress: Progress::default() }
+        Reader { events: Events::new(api), progress: Progress::default() }
     }
 
     /// Takes a piece of any size.
     pub fn push(&mut self, piece: &[u8]) {
-        for event in self.decoder.push(piece) {
-            self.take(&event);
+        for event in self.events.push(piece) {
+            self.progress.take(event);
         }
     }
 
@@ -77,88 +148,11 @@ impl Reader {
     /// An event that lacks only its closing blank line still counts. Where an event was longer than
     /// [`sse::EVENT_BYTES_MAX`] or the answer longer than [`ANSWER_BYTES_MAX`], the outcome is not complete.
     pub fn finish(mut self) -> Outcome {
-        if let Some(event) = self.decoder.finish() {
-            self.take(&event);
+        for event in self.events.finish() {
+            self.progress.take(event);
         }
-        match self.form {
-            Form::Messages(state) => state.end(&mut self.progress),
-            Form::Responses(state) => state.end(&mut self.progress),
-            Form::Chat(_) => {}
-        }
-        let Progress { answer, mut is_complete, mut error, .. } = self.progress;
-        if self.decoder.dropped() > 0 {
-            is_complete = false;
-            error.get_or_insert_with(|| format!("{} events of the stream were too long", self.decoder.dropped()));
-        }
+        self.progress.settle();
+        let Progress { answer, is_complete, error, .. } = self.progress;
         Outcome { answer, is_complete: is_complete && error.is_none(), error }
-    }
-
-    fn take(&mut self, event: &sse::Event) {
-        match &mut self.form {
-            Form::Chat(state) => state.take(event, &mut self.progress),
-            Form::Responses(state) => state.take(event, &mut self.progress),
-            Form::Messages(state) => state.take(event, &mut self.progress),
-        }
-    }
-}
-
-impl Progress {
-    fn text(&mut self, piece: &str) {
-        if self.keeps(piece.len()) {
-            self.answer.text.push_str(piece);
-        }
-    }
-
-    fn reasoning(&mut self, piece: &str) {
-        if self.keeps(piece.len()) {
-            self.answer.reasoning.push_str(piece);
-        }
-    }
-
-    /// Begins a tool call and returns its place; `None` where no more is kept.
-    fn tool_call(&mut self, id: &str, name: &str) -> Option<usize> {
-        let keeps = self.keeps(TOOL_CALL_BYTES + id.len() + name.len());
-        keeps.then(|| {
-            let call = ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: String::new() };
-            self.answer.tool_calls.push(call);
-            self.answer.tool_calls.len() - 1
-        })
-    }
-
-    fn arguments(&mut self, place: usize, piece: &str) {
-        if self.keeps(piece.len())
-            && let Some(call) = self.answer.tool_calls.get_mut(place)
-        {
-            call.arguments.push_str(piece);
-        }
-    }
-
-    fn keeps(&mut self, bytes: usize) -> bool {
-        self.kept_bytes = self.kept_bytes.saturating_add(bytes);
-        if self.kept_bytes > ANSWER_BYTES_MAX {
-            self.fail(&format!("the answer is longer than {ANSWER_BYTES_MAX} bytes"));
-        }
-        self.kept_bytes <= ANSWER_BYTES_MAX
-    }
-
-    fn fail(&mut self, message: &str) {
-        self.error.get_or_insert_with(|| message.to_owned());
-    }
-
-    /// Takes the message of an error object; without one, its type or code.
-    fn fail_with(&mut self, error: &Json<'_>) {
-        let message = match error {
-            Json::Text(text) => text.as_ref(),
-            other => other.str_or_empty("message"),
-        };
-        if !message.is_empty() {
-            return self.fail(message);
-        }
-        let names = [error.str_or_empty("type"), error.str_or_empty("code")];
-        let name = names.into_iter().find(|name| !name.is_empty());
-        self.fail(&name.map_or_else(
-            || "an error without a message".to_owned(),
-            |name| format!("an error of type {}", word(name)),
-        ));
     }
 }

@@ -3,7 +3,14 @@
 //! What could change the answer is either carried or refused by name; what cannot (marks for a cache, wishes about the
 //! service) is left out. `docs/dialects.md` lists which is which.
 
+mod answer;
+mod error;
 mod request;
+mod stream;
+
+pub use answer::answer;
+pub use error::{count_tokens_answer, error};
+pub use stream::Stream;
 
 use crate::{Api, requests};
 

@@ -1,30 +1,29 @@
 //! Reads OpenAI Chat Completions answers.
 
-use super::no_answer;
-use crate::json::Json;
-use crate::{Answer, Finish, ToolCall, Usage};
+use serde_json::Value;
 
-pub(super) fn read(json: &Json<'_>) -> Result<Answer, String> {
+use super::{Told, no_answer, tell_all, values};
+use crate::json::Json;
+use crate::stream::{Event, ToolKind};
+use crate::{Finish, Usage};
+
+pub(super) fn events(json: &Json<'_>) -> Result<Vec<Event>, String> {
     let choice = json.items("choices").first().ok_or_else(|| no_answer(json, "choices"))?;
     let message = choice.get("message").ok_or_else(|| "a choice without a message".to_owned())?;
-    let mut answer = Answer {
-        id: json.str_or_empty("id").to_owned(),
-        model: json.str_or_empty("model").to_owned(),
-        text: content_text(message.get("content")),
-        reasoning: reasoning(message).to_owned(),
-        tool_calls: message.items("tool_calls").iter().map(tool_call).collect(),
-        finish: choice.get("finish_reason").and_then(Json::as_str).map(finish),
-        usage: json.get("usage").and_then(usage),
-    };
-    if let Some(function) = message.get("function_call") {
-        answer.tool_calls.push(named_call(function, "", "arguments"));
-    }
+    let [id, model] = ["id", "model"].map(|name| json.str_or_empty(name).to_owned());
+    let mut events = vec![Event::Start { id, model }];
+    Event::push_reasoning(&mut events, reasoning(message));
+    Event::push_text(&mut events, &content_text(message.get("content")), logprobs(choice));
     let refusal = message.str_or_empty("refusal");
-    if !refusal.is_empty() {
-        answer.text.push_str(refusal);
-        answer.finish = Some(Finish::Refused);
-    }
-    Ok(answer)
+    Event::push_refusal(&mut events, refusal);
+    let legacy = message.get("function_call").map(|call| named_call(call, "", ToolKind::Function));
+    tell_all(message.items("tool_calls").iter().map(tool_call).chain(legacy), &mut events);
+    let reason = choice.get("finish_reason").and_then(Json::as_str).map(finish);
+    let reason = if refusal.is_empty() { reason } else { Some(Finish::Refused) };
+    events.extend(reason.map(|finish| Event::Finish { finish, stop_text: stop_text(choice) }));
+    events.extend(json.get("usage").and_then(usage).map(Event::Usage));
+    events.push(Event::End);
+    Ok(events)
 }
 
 /// Returns the reasoning beside the text: DeepSeek and vLLM say `reasoning_content`, others `reasoning`.
@@ -35,22 +34,33 @@ pub(crate) fn reasoning<'j>(message: &'j Json<'_>) -> &'j str {
     }
 }
 
-fn tool_call(call: &Json<'_>) -> ToolCall {
+/// Returns the stop text that was reached, which vLLM tells beside the reason.
+pub(crate) fn stop_text(choice: &Json<'_>) -> Option<String> {
+    let text = choice.str_or_empty("stop_reason");
+    (choice.str_or_empty("finish_reason") == "stop" && !text.is_empty()).then(|| text.to_owned())
+}
+
+/// Returns the log probabilities of the text's tokens.
+pub(crate) fn logprobs(choice: &Json<'_>) -> Vec<Value> {
+    choice.get("logprobs").map(|logprobs| values(logprobs, "content")).unwrap_or_default()
+}
+
+fn tool_call(call: &Json<'_>) -> Told {
     let id = call.str_or_empty("id");
     match (call.get("function"), call.get("custom")) {
-        (Some(function), _) => named_call(function, id, "arguments"),
-        (None, Some(custom)) => named_call(custom, id, "input"),
-        (None, None) => ToolCall { id: id.to_owned(), ..ToolCall::default() },
+        (Some(function), _) => named_call(function, id, ToolKind::Function),
+        (None, Some(custom)) => named_call(custom, id, ToolKind::Custom),
+        (None, None) => named_call(&Json::Null, id, ToolKind::Function),
     }
 }
 
-fn named_call(call: &Json<'_>, id: &str, arguments: &str) -> ToolCall {
-    let arguments = match call.get(arguments) {
+fn named_call(call: &Json<'_>, id: &str, kind: ToolKind) -> Told {
+    let arguments = match call.get(if kind == ToolKind::Custom { "input" } else { "arguments" }) {
         None => String::new(),
         Some(Json::Text(text)) => text.clone().into_owned(),
         Some(other) => other.to_value().to_string(),
     };
-    ToolCall { id: id.to_owned(), name: call.str_or_empty("name").to_owned(), arguments }
+    Told { id: id.to_owned(), name: call.str_or_empty("name").to_owned(), arguments, kind }
 }
 
 /// Returns the text of a content: a string, or an array of parts of which the texts count.
@@ -78,14 +88,16 @@ pub(crate) fn usage(usage: &Json<'_>) -> Option<Usage> {
     if input.is_none() && output.is_none() {
         return None;
     }
-    let details = usage.get("prompt_tokens_details").and_then(|details| details.count("cached_tokens"));
+    let details = |name: &str| usage.get("prompt_tokens_details").and_then(|details| details.count(name));
     // DeepSeek counts the cached part under a name of its own.
-    let cache_read = details.or_else(|| usage.count("prompt_cache_hit_tokens")).unwrap_or_default();
+    let cache_read = details("cached_tokens").or_else(|| usage.count("prompt_cache_hit_tokens"));
+    // Some gateways before Anthropic's API say `cache_creation_tokens`.
+    let cache_write = details("cache_write_tokens").or_else(|| details("cache_creation_tokens"));
     let reasoning = usage.get("completion_tokens_details").and_then(|details| details.count("reasoning_tokens"));
     Some(Usage {
         input: input.unwrap_or_default(),
-        cache_read,
-        cache_write: 0,
+        cache_read: cache_read.unwrap_or_default(),
+        cache_write: cache_write.unwrap_or_default(),
         output: output.unwrap_or_default(),
         reasoning: reasoning.unwrap_or_default(),
     })

@@ -1,38 +1,59 @@
 //! Reads Anthropic Messages answers.
 
-use super::no_answer;
+use super::{Told, no_answer};
 use crate::json::Json;
-use crate::{Answer, Finish, ToolCall, Usage};
+use crate::stream::{Event, ToolKind};
+use crate::{Finish, Usage};
 
-pub(super) fn read(json: &Json<'_>) -> Result<Answer, String> {
+pub(super) fn events(json: &Json<'_>) -> Result<Vec<Event>, String> {
     if json.str_or_empty("type") == "error" || json.get("content").is_none() {
         return Err(no_answer(json, "content"));
     }
-    let mut answer = Answer {
-        id: json.str_or_empty("id").to_owned(),
-        model: json.str_or_empty("model").to_owned(),
-        finish: json.get("stop_reason").and_then(Json::as_str).map(finish),
-        ..Answer::default()
-    };
+    let [id, model] = ["id", "model"].map(|name| json.str_or_empty(name).to_owned());
+    let mut events = vec![Event::Start { id, model }];
+    let mut calls = 0;
     for block in json.items("content") {
         match block.str_or_empty("type") {
-            "text" => answer.text.push_str(block.str_or_empty("text")),
-            "thinking" => answer.reasoning.push_str(block.str_or_empty("thinking")),
-            "tool_use" => answer.tool_calls.push(ToolCall {
-                id: block.str_or_empty("id").to_owned(),
-                name: block.str_or_empty("name").to_owned(),
-                arguments: block.get("input").map_or_else(|| "{}".to_owned(), |input| input.to_value().to_string()),
-            }),
+            "text" => Event::push_text(&mut events, block.str_or_empty("text"), Vec::new()),
+            "thinking" => {
+                events.push(Event::ReasoningPart);
+                Event::push_reasoning(&mut events, block.str_or_empty("thinking"));
+                Event::push_signature(&mut events, block.str_or_empty("signature"));
+            }
+            "redacted_thinking" => events.push(Event::Redacted(block.str_or_empty("data").to_owned())),
+            "tool_use" => {
+                tool_use(block).tell(calls, &mut events);
+                calls += 1;
+            }
             _ => {}
         }
     }
+    events.extend(finish_event(json));
     let mut usage = UsageParts::default();
     usage.take(json.get("usage"));
-    answer.usage = usage.total();
-    Ok(answer)
+    events.extend(usage.total().map(Event::Usage));
+    events.push(Event::End);
+    Ok(events)
 }
 
-pub(crate) fn finish(reason: &str) -> Finish {
+fn tool_use(block: &Json<'_>) -> Told {
+    Told {
+        id: block.str_or_empty("id").to_owned(),
+        name: block.str_or_empty("name").to_owned(),
+        arguments: block.get("input").map_or_else(|| "{}".to_owned(), |input| input.to_value().to_string()),
+        kind: ToolKind::Function,
+    }
+}
+
+/// Returns the reason to end that a message or the delta of one tells, where it does.
+pub(crate) fn finish_event(message: &Json<'_>) -> Option<Event> {
+    let finish = finish(message.get("stop_reason")?.as_str()?);
+    let stop_text = message.get("stop_sequence").and_then(Json::as_str).map(str::to_owned);
+    Some(Event::Finish { finish, stop_text })
+}
+
+/// Returns the neutral reason. A turn that the vendor paused (`pause_turn`) counts as ended: only its own tools pause one.
+fn finish(reason: &str) -> Finish {
     match reason {
         "max_tokens" | "model_context_window_exceeded" => Finish::Length,
         "tool_use" => Finish::ToolCalls,
@@ -48,6 +69,7 @@ pub(crate) struct UsageParts {
     cache_write: Option<u64>,
     cache_read: Option<u64>,
     output: Option<u64>,
+    thinking: Option<u64>,
 }
 
 impl UsageParts {
@@ -57,6 +79,8 @@ impl UsageParts {
         self.cache_write = usage.count("cache_creation_input_tokens").or(self.cache_write);
         self.cache_read = usage.count("cache_read_input_tokens").or(self.cache_read);
         self.output = usage.count("output_tokens").or(self.output);
+        let details = usage.get("output_tokens_details");
+        self.thinking = details.and_then(|details| details.count("thinking_tokens")).or(self.thinking);
     }
 
     /// Returns the sum: Anthropic's `input_tokens` leaves out what was read from or written to the cache.
@@ -69,8 +93,8 @@ impl UsageParts {
             input: parts.into_iter().flatten().fold(0, u64::saturating_add),
             cache_read: self.cache_read.unwrap_or_default(),
             cache_write: self.cache_write.unwrap_or_default(),
-            reasoning: 0,
             output: self.output.unwrap_or_default(),
+            reasoning: self.thinking.unwrap_or_default(),
         })
     }
 }

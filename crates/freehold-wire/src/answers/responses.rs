@@ -1,58 +1,76 @@
 //! Reads OpenAI Responses answers.
 
-use super::no_answer;
-use crate::json::{Json, word};
-use crate::{Answer, Finish, ToolCall, Usage};
+use serde_json::Value;
 
-pub(crate) fn read(json: &Json<'_>) -> Result<Answer, String> {
+use super::{Told, no_answer, values};
+use crate::json::{Json, word};
+use crate::stream::{Event, ToolKind};
+use crate::{Finish, Usage};
+
+pub(crate) fn events(json: &Json<'_>) -> Result<Vec<Event>, String> {
     let output = json.get("output").and_then(Json::as_list).ok_or_else(|| no_answer(json, "output"))?;
     if json.str_or_empty("status") == "failed" {
         let code = json.get("error").map(|error| error.str_or_empty("code")).unwrap_or_default();
         return Err(format!("a failed response with the code {}", word(code)));
     }
-    let mut answer = Answer {
-        id: json.str_or_empty("id").to_owned(),
-        model: json.str_or_empty("model").to_owned(),
-        usage: json.get("usage").and_then(usage),
-        ..Answer::default()
-    };
-    let mut is_refused = false;
+    let [id, model] = ["id", "model"].map(|name| json.str_or_empty(name).to_owned());
+    let mut events = vec![Event::Start { id, model }];
+    let (mut calls, mut is_refused) = (0, false);
     for item in output {
-        is_refused |= take_item(item, &mut answer);
+        if let Some(call) = tool_call(item) {
+            call.tell(calls, &mut events);
+            calls += 1;
+        } else {
+            is_refused |= push_item(item, &mut events);
+        }
     }
-    answer.finish = match finish(json) {
+    let finish = match finish(json) {
         _ if is_refused => Some(Finish::Refused),
-        Some(Finish::Stop) if !answer.tool_calls.is_empty() => Some(Finish::ToolCalls),
+        Some(Finish::Stop) if calls > 0 => Some(Finish::ToolCalls),
         finish => finish,
     };
-    Ok(answer)
+    events.extend(finish.map(|finish| Event::Finish { finish, stop_text: None }));
+    events.extend(json.get("usage").and_then(usage).map(Event::Usage));
+    events.push(Event::End);
+    Ok(events)
 }
 
-/// Adds an item of the output to the answer; returns whether it is a refusal.
-fn take_item(item: &Json<'_>, answer: &mut Answer) -> bool {
+/// Adds what an item that is no tool call says; returns whether it is a refusal.
+pub(crate) fn push_item(item: &Json<'_>, events: &mut Vec<Event>) -> bool {
     let mut is_refusal = false;
     match item.str_or_empty("type") {
         "message" => {
             for part in item.items("content") {
-                answer.text.push_str(part.str_or_empty("text"));
+                Event::push_text(events, part.str_or_empty("text"), logprobs(part));
                 let refusal = part.str_or_empty("refusal");
-                answer.text.push_str(refusal);
+                Event::push_refusal(events, refusal);
                 is_refusal |= !refusal.is_empty();
             }
         }
         "reasoning" => {
-            let text = item_reasoning(item);
-            answer.reasoning.push_str(if text.is_empty() || answer.reasoning.is_empty() { "" } else { "\n\n" });
-            answer.reasoning.push_str(&text);
+            events.push(Event::ReasoningPart);
+            Event::push_reasoning(events, &item_reasoning(item));
+            Event::push_signature(events, item.str_or_empty("encrypted_content"));
         }
-        kind @ ("function_call" | "custom_tool_call") => answer.tool_calls.push(ToolCall {
-            id: item.str_or_empty("call_id").to_owned(),
-            name: item.str_or_empty("name").to_owned(),
-            arguments: item.str_or_empty(if kind == "function_call" { "arguments" } else { "input" }).to_owned(),
-        }),
         _ => {}
     }
     is_refusal
+}
+
+/// Returns the tool call that an item is.
+pub(crate) fn tool_call(item: &Json<'_>) -> Option<Told> {
+    let (kind, arguments) = match item.str_or_empty("type") {
+        "function_call" => (ToolKind::Function, "arguments"),
+        "custom_tool_call" => (ToolKind::Custom, "input"),
+        _ => return None,
+    };
+    let [id, name, arguments] = ["call_id", "name", arguments].map(|name| item.str_or_empty(name).to_owned());
+    Some(Told { id, name, arguments, kind })
+}
+
+/// Returns the log probabilities of a part of the text, or of a piece of it.
+pub(crate) fn logprobs(part: &Json<'_>) -> Vec<Value> {
+    values(part, "logprobs")
 }
 
 /// Returns the reasoning's own text where the vendor shows it, else its summary.
@@ -84,12 +102,12 @@ fn usage(usage: &Json<'_>) -> Option<Usage> {
     if input.is_none() && output.is_none() {
         return None;
     }
-    let cache_read = usage.get("input_tokens_details").and_then(|details| details.count("cached_tokens"));
+    let details = |name: &str| usage.get("input_tokens_details").and_then(|details| details.count(name));
     let reasoning = usage.get("output_tokens_details").and_then(|details| details.count("reasoning_tokens"));
     Some(Usage {
         input: input.unwrap_or_default(),
-        cache_read: cache_read.unwrap_or_default(),
-        cache_write: 0,
+        cache_read: details("cached_tokens").unwrap_or_default(),
+        cache_write: details("cache_write_tokens").unwrap_or_default(),
         output: output.unwrap_or_default(),
         reasoning: reasoning.unwrap_or_default(),
     })

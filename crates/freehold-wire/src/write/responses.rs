@@ -2,24 +2,23 @@
 
 use serde_json::{Value, json};
 
+use super::block::{Block, Content, Ended};
 use super::{Head, call_id, push_event};
-use crate::{Answer, Finish, ToolCall, Usage};
+use crate::error_body::VendorError;
+use crate::stream::ToolKind;
+use crate::{Finish, ToolCall, Usage};
 
-pub(super) fn whole(head: &Head, answer: &Answer) -> Value {
-    let mut output = Vec::new();
-    if !answer.reasoning.is_empty() {
-        output.push(Kind::Reasoning.item(head, output.len(), Some(&answer.reasoning)));
+pub(super) fn whole(head: &Head, content: &Content) -> Value {
+    let mut calls = 0;
+    let mut output = Vec::with_capacity(content.blocks.len());
+    for (index, block) in content.blocks.iter().enumerate() {
+        output.push(item(head, index, block, calls));
+        calls += usize::from(matches!(block, Block::Tool { .. }));
     }
-    if !answer.text.is_empty() {
-        output.push(Kind::Message.item(head, output.len(), Some(&answer.text)));
-    }
-    for (place, call) in answer.tool_calls.iter().enumerate() {
-        output.push(function_call(head, output.len(), call, place));
-    }
-    let (status, details) = status(answer.finish);
+    let (status, details) = status(content.finish, &output);
     let mut response = response(head, status, &output);
     response["incomplete_details"] = details;
-    response["usage"] = answer.usage.map_or(Value::Null, usage_object);
+    response["usage"] = content.usage.map_or(Value::Null, usage_object);
     response
 }
 
@@ -45,85 +44,117 @@ fn response(head: &Head, status: &str, output: &[Value]) -> Value {
 }
 
 /// Returns the status of an answer and why it is incomplete, where it is.
-fn status(finish: Option<Finish>) -> (&'static str, Value) {
+///
+/// A refusal in the output is an answer like any other; without one, the vendor withheld the content.
+fn status(finish: Option<Finish>, output: &[Value]) -> (&'static str, Value) {
     match finish {
         Some(Finish::Stop | Finish::ToolCalls) => ("completed", Value::Null),
         Some(Finish::Length) => ("incomplete", json!({"reason": "max_output_tokens"})),
+        Some(Finish::Refused) if output.iter().any(is_refusal) => ("completed", Value::Null),
         Some(Finish::Refused) => ("incomplete", json!({"reason": "content_filter"})),
         None => ("incomplete", Value::Null),
     }
 }
 
+fn is_refusal(item: &Value) -> bool {
+    item["content"].as_array().is_some_and(|parts| parts.iter().any(|part| part["type"] == "refusal"))
+}
+
 fn usage_object(usage: Usage) -> Value {
     json!({
         "input_tokens": usage.input,
-        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
         "output_tokens": usage.output,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.input.saturating_add(usage.output),
     })
 }
 
-fn function_call(head: &Head, index: usize, call: &ToolCall, place: usize) -> Value {
-    json!({
-        "id": format!("fc_{}_{index}", head.id),
-        "type": "function_call",
-        "status": "completed",
-        "call_id": call_id(head, "call_", call, place),
-        "name": call.name,
-        "arguments": call.arguments,
-    })
+/// Returns the id of the item at an index of the output.
+fn item_id(head: &Head, index: usize, block: &Block) -> String {
+    let prefix = match block {
+        Block::Text { .. } | Block::Refusal(_) => "msg",
+        Block::Reasoning { .. } | Block::Redacted(_) => "rs",
+        Block::Tool { kind: ToolKind::Function, .. } => "fc",
+        Block::Tool { kind: ToolKind::Custom, .. } => "ctc",
+    };
+    format!("{prefix}_{}_{index}", head.id)
 }
 
-/// The kinds of item that are written in pieces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Message,
-    Reasoning,
+/// Returns a finished item; `calls` counts the tool calls before it.
+fn item(head: &Head, index: usize, block: &Block, calls: usize) -> Value {
+    let id = item_id(head, index, block);
+    match block {
+        Block::Text { .. } | Block::Refusal(_) => {
+            let content: Vec<Value> = part(block).into_iter().collect();
+            json!({"id": id, "type": "message", "status": "completed", "role": "assistant", "content": content})
+        }
+        Block::Reasoning { signature, .. } => {
+            let content: Vec<Value> = part(block).into_iter().collect();
+            let mut item =
+                json!({"id": id, "type": "reasoning", "status": "completed", "summary": [], "content": content});
+            if !signature.is_empty() {
+                item["encrypted_content"] = signature.as_str().into();
+            }
+            item
+        }
+        Block::Redacted(data) => json!({
+            "id": id, "type": "reasoning", "status": "completed", "summary": [], "content": [],
+            "encrypted_content": data,
+        }),
+        Block::Tool { call, kind } => {
+            let call_id = call_id(head, "call_", &call.id, calls);
+            let mut item = json!({
+                "id": id, "type": "function_call", "status": "completed", "call_id": call_id, "name": call.name,
+            });
+            if *kind == ToolKind::Custom {
+                item["type"] = "custom_tool_call".into();
+            }
+            item[arguments_member(*kind)] = call.arguments.as_str().into();
+            item
+        }
+    }
 }
 
-impl Kind {
-    fn id(self, head: &Head, index: usize) -> String {
-        match self {
-            Kind::Message => format!("msg_{}_{index}", head.id),
-            Kind::Reasoning => format!("rs_{}_{index}", head.id),
+/// Returns an item that has just begun.
+fn begun(mut item: Value) -> Value {
+    item["status"] = "in_progress".into();
+    for (member, empty) in [("content", json!([])), ("arguments", "".into()), ("input", "".into())] {
+        if !item[member].is_null() {
+            item[member] = empty;
         }
     }
+    item
+}
 
-    /// Returns the item; without a text it is one that has just begun.
-    fn item(self, head: &Head, index: usize, text: Option<&str>) -> Value {
-        let id = self.id(head, index);
-        let status = if text.is_some() { "completed" } else { "in_progress" };
-        let content: Vec<Value> = text.map(|text| self.part(text)).into_iter().collect();
-        match self {
-            Kind::Message => {
-                json!({"id": id, "type": "message", "status": status, "role": "assistant", "content": content})
-            }
-            Kind::Reasoning => {
-                json!({"id": id, "type": "reasoning", "status": status, "summary": [], "content": content})
-            }
+/// Returns the part that holds the text of an item; none for an item without any.
+fn part(block: &Block) -> Option<Value> {
+    match block {
+        Block::Text { text, logprobs } => {
+            Some(json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}))
         }
+        Block::Refusal(text) => Some(json!({"type": "refusal", "refusal": text})),
+        Block::Reasoning { text, .. } if text.is_empty() => None,
+        Block::Reasoning { text, .. } => Some(json!({"type": "reasoning_text", "text": text})),
+        Block::Redacted(_) | Block::Tool { .. } => None,
     }
+}
 
-    fn part(self, text: &str) -> Value {
-        match self {
-            Kind::Message => json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []}),
-            Kind::Reasoning => json!({"type": "reasoning_text", "text": text}),
-        }
+fn arguments_member(kind: ToolKind) -> &'static str {
+    match kind {
+        ToolKind::Function => "arguments",
+        ToolKind::Custom => "input",
     }
+}
 
-    fn delta_event(self) -> &'static str {
-        match self {
-            Kind::Message => "response.output_text.delta",
-            Kind::Reasoning => "response.reasoning_text.delta",
-        }
-    }
-
-    fn done_event(self) -> &'static str {
-        match self {
-            Kind::Message => "response.output_text.done",
-            Kind::Reasoning => "response.reasoning_text.done",
-        }
+/// Returns the first half of the names of the events that tell the text of an item.
+fn event_stem(block: &Block) -> &'static str {
+    match block {
+        Block::Text { .. } => "response.output_text",
+        Block::Refusal(_) => "response.refusal",
+        Block::Reasoning { .. } | Block::Redacted(_) => "response.reasoning_text",
+        Block::Tool { kind: ToolKind::Function, .. } => "response.function_call_arguments",
+        Block::Tool { kind: ToolKind::Custom, .. } => "response.custom_tool_call_input",
     }
 }
 
@@ -132,8 +163,11 @@ pub(super) struct State {
     sequence: u64,
     /// The items that are done.
     output: Vec<Value>,
-    /// The item under way and its text so far; its index is the number of items that are done.
-    open: Option<(Kind, String)>,
+    /// The item under way with what it says so far; its index is the number of items that are done.
+    open: Option<Block>,
+    /// The part of the open item has been told of.
+    has_part: bool,
+    /// The tool calls that are done.
     calls: usize,
 }
 
@@ -146,113 +180,181 @@ impl State {
         bytes
     }
 
-    pub(super) fn text(&mut self, head: &Head, piece: &str) -> Vec<u8> {
-        self.piece(head, Kind::Message, piece)
-    }
-
-    pub(super) fn reasoning(&mut self, head: &Head, piece: &str) -> Vec<u8> {
-        self.piece(head, Kind::Reasoning, piece)
-    }
-
-    fn piece(&mut self, head: &Head, kind: Kind, piece: &str) -> Vec<u8> {
+    pub(super) fn text(&mut self, head: &Head, piece: &str, tokens: Vec<Value>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if self.open.as_ref().is_none_or(|(open, _)| *open != kind) {
-            self.close(head, &mut bytes);
-            self.begin(head, kind, &mut bytes);
+        if !matches!(self.open, Some(Block::Text { .. })) {
+            self.begin(head, Block::Text { text: String::new(), logprobs: Vec::new() }, &mut bytes);
         }
-        if let Some((_, text)) = &mut self.open {
-            text.push_str(piece);
-        }
-        let mut data = self.place(kind.delta_event(), &kind.id(head, self.output.len()));
-        data["content_index"] = 0.into();
-        data["delta"] = piece.into();
-        if kind == Kind::Message {
-            data["logprobs"] = json!([]);
-        }
-        self.push(&mut bytes, data);
+        self.delta(head, piece, tokens, &mut bytes);
         bytes
     }
 
-    fn begin(&mut self, head: &Head, kind: Kind, bytes: &mut Vec<u8>) {
+    pub(super) fn refusal(&mut self, head: &Head, piece: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if !matches!(self.open, Some(Block::Refusal(_))) {
+            self.begin(head, Block::Refusal(String::new()), &mut bytes);
+        }
+        self.delta(head, piece, Vec::new(), &mut bytes);
+        bytes
+    }
+
+    pub(super) fn reasoning(&mut self, head: &Head, piece: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.open_reasoning(head, &mut bytes);
+        self.delta(head, piece, Vec::new(), &mut bytes);
+        bytes
+    }
+
+    /// Keeps what the vendor wants back with the reasoning; it is told when the item ends.
+    pub(super) fn signature(&mut self, head: &Head, said: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.open_reasoning(head, &mut bytes);
+        if let Some(Block::Reasoning { signature, .. }) = &mut self.open {
+            signature.push_str(said);
+        }
+        bytes
+    }
+
+    fn open_reasoning(&mut self, head: &Head, bytes: &mut Vec<u8>) {
+        if !matches!(self.open, Some(Block::Reasoning { .. })) {
+            self.begin(head, Block::Reasoning { text: String::new(), signature: String::new() }, bytes);
+        }
+    }
+
+    pub(super) fn reasoning_part(&mut self, head: &Head) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if matches!(self.open, Some(Block::Reasoning { .. })) {
+            self.close(head, &mut bytes);
+        }
+        bytes
+    }
+
+    pub(super) fn redacted(&mut self, head: &Head, data: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.begin(head, Block::Redacted(data.to_owned()), &mut bytes);
+        self.close(head, &mut bytes);
+        bytes
+    }
+
+    pub(super) fn begin_tool_call(&mut self, head: &Head, id: &str, name: &str, kind: ToolKind) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let call = ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: String::new() };
+        self.begin(head, Block::Tool { call, kind }, &mut bytes);
+        bytes
+    }
+
+    pub(super) fn arguments(&mut self, head: &Head, piece: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if matches!(self.open, Some(Block::Tool { .. })) {
+            self.delta(head, piece, Vec::new(), &mut bytes);
+        }
+        bytes
+    }
+
+    pub(super) fn end_tool_call(&mut self, head: &Head) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.close(head, &mut bytes);
+        bytes
+    }
+
+    fn begin(&mut self, head: &Head, block: Block, bytes: &mut Vec<u8>) {
+        self.close(head, bytes);
         let index = self.output.len();
-        let item = kind.item(head, index, None);
+        let item = begun(item(head, index, &block, self.calls));
         self.push(bytes, json!({"type": "response.output_item.added", "output_index": index, "item": item}));
-        let mut data = self.place("response.content_part.added", &kind.id(head, index));
-        data["content_index"] = 0.into();
-        data["part"] = kind.part("");
+        self.has_part = false;
+        self.open = Some(block);
+    }
+
+    fn delta(&mut self, head: &Head, piece: &str, tokens: Vec<Value>, bytes: &mut Vec<u8>) {
+        self.tell_part(head, bytes);
+        let Some(block) = &mut self.open else { return };
+        let mut data = place(head, block, self.output.len(), "delta");
+        data["delta"] = piece.into();
+        match block {
+            Block::Text { text, logprobs } => {
+                text.push_str(piece);
+                data["logprobs"] = json!(tokens);
+                logprobs.extend(tokens);
+            }
+            Block::Refusal(text) | Block::Reasoning { text, .. } => text.push_str(piece),
+            Block::Tool { call, .. } => call.arguments.push_str(piece),
+            Block::Redacted(_) => {}
+        }
         self.push(bytes, data);
-        self.open = Some((kind, String::new()));
+    }
+
+    /// Tells of the part that holds the text of the open item, before its first piece.
+    fn tell_part(&mut self, head: &Head, bytes: &mut Vec<u8>) {
+        let Some(block) = &self.open else { return };
+        if std::mem::replace(&mut self.has_part, true) || matches!(block, Block::Tool { .. }) {
+            return;
+        }
+        let empty = match block {
+            Block::Reasoning { .. } => Some(json!({"type": "reasoning_text", "text": ""})),
+            other => part(other),
+        };
+        let mut data = place(head, block, self.output.len(), "");
+        data["type"] = "response.content_part.added".into();
+        data["part"] = empty.into();
+        self.push(bytes, data);
     }
 
     fn close(&mut self, head: &Head, bytes: &mut Vec<u8>) {
-        let Some((kind, text)) = self.open.take() else { return };
+        let Some(block) = self.open.take() else { return };
         let index = self.output.len();
-        let id = kind.id(head, index);
-        let mut done = self.place(kind.done_event(), &id);
-        done["content_index"] = 0.into();
-        done["text"] = text.as_str().into();
-        if kind == Kind::Message {
-            done["logprobs"] = json!([]);
+        let mut done = place(head, &block, index, "done");
+        match &block {
+            Block::Tool { call, kind } => {
+                done["name"] = call.name.as_str().into();
+                done[arguments_member(*kind)] = call.arguments.as_str().into();
+                self.push(bytes, done);
+            }
+            Block::Text { text, logprobs } => {
+                done["text"] = text.as_str().into();
+                done["logprobs"] = json!(logprobs);
+                self.push(bytes, done);
+            }
+            Block::Refusal(text) => {
+                done["refusal"] = text.as_str().into();
+                self.push(bytes, done);
+            }
+            Block::Reasoning { text, .. } if !text.is_empty() => {
+                done["text"] = text.as_str().into();
+                self.push(bytes, done);
+            }
+            Block::Reasoning { .. } | Block::Redacted(_) => {}
         }
-        self.push(bytes, done);
-        let mut part = self.place("response.content_part.done", &id);
-        part["content_index"] = 0.into();
-        part["part"] = kind.part(&text);
-        self.push(bytes, part);
-        let item = kind.item(head, index, Some(&text));
-        self.end(item, bytes);
-    }
-
-    fn end(&mut self, item: Value, bytes: &mut Vec<u8>) {
-        let index = self.output.len();
+        if let Some(part) = part(&block) {
+            let mut data = place(head, &block, index, "");
+            data["type"] = "response.content_part.done".into();
+            data["part"] = part;
+            self.push(bytes, data);
+        }
+        let item = item(head, index, &block, self.calls);
+        self.calls += usize::from(matches!(block, Block::Tool { .. }));
         self.push(bytes, json!({"type": "response.output_item.done", "output_index": index, "item": item}));
         self.output.push(item);
     }
 
-    pub(super) fn tool_call(&mut self, head: &Head, call: &ToolCall) -> Vec<u8> {
+    pub(super) fn finish(&mut self, head: &Head, ended: Ended<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.close(head, &mut bytes);
-        let index = self.output.len();
-        let item = function_call(head, index, call, self.calls);
-        self.calls += 1;
-        let mut begun = item.clone();
-        begun["status"] = "in_progress".into();
-        begun["arguments"] = "".into();
-        self.push(&mut bytes, json!({"type": "response.output_item.added", "output_index": index, "item": begun}));
-        let id = format!("fc_{}_{index}", head.id);
-        let mut delta = self.place("response.function_call_arguments.delta", &id);
-        delta["delta"] = call.arguments.as_str().into();
-        self.push(&mut bytes, delta);
-        let mut done = self.place("response.function_call_arguments.done", &id);
-        done["name"] = call.name.as_str().into();
-        done["arguments"] = call.arguments.as_str().into();
-        self.push(&mut bytes, done);
-        self.end(item, &mut bytes);
-        bytes
-    }
-
-    pub(super) fn finish(&mut self, head: &Head, finish: Finish, usage: Usage) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        self.close(head, &mut bytes);
-        let (status, details) = status(Some(finish));
-        let mut response = response(head, status, &std::mem::take(&mut self.output));
+        let output = std::mem::take(&mut self.output);
+        let (status, details) = status(Some(ended.finish), &output);
+        let mut response = response(head, status, &output);
         response["incomplete_details"] = details;
-        response["usage"] = usage_object(usage);
+        response["usage"] = ended.usage.map_or(Value::Null, usage_object);
         self.push(&mut bytes, json!({"type": format!("response.{status}"), "response": response}));
         bytes
     }
 
-    pub(super) fn error(&mut self, head: &Head, message: &str) -> Vec<u8> {
+    pub(super) fn error(&mut self, head: &Head, error: &VendorError) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut response = response(head, "failed", &std::mem::take(&mut self.output));
-        response["error"] = json!({"code": "server_error", "message": message});
+        response["error"] = json!({"code": error.response_code(), "message": error.message});
         self.push(&mut bytes, json!({"type": "response.failed", "response": response}));
         bytes
-    }
-
-    /// Returns an event about the item under way.
-    fn place(&self, name: &str, id: &str) -> Value {
-        json!({"type": name, "item_id": id, "output_index": self.output.len()})
     }
 
     fn push(&mut self, bytes: &mut Vec<u8>, mut data: Value) {
@@ -260,4 +362,14 @@ impl State {
         self.sequence += 1;
         push_event(bytes, &data);
     }
+}
+
+/// Returns an event about an item; of all items but tool calls it is the first part that is meant.
+fn place(head: &Head, block: &Block, index: usize, event: &str) -> Value {
+    let name = format!("{}.{event}", event_stem(block));
+    let mut data = json!({"type": name, "item_id": item_id(head, index, block), "output_index": index});
+    if !matches!(block, Block::Tool { .. }) {
+        data["content_index"] = 0.into();
+    }
+    data
 }

@@ -2,7 +2,6 @@
 
 mod answers;
 mod arbitrary;
-mod billing;
 mod golden;
 mod real_data;
 mod requests;
@@ -10,4 +9,6 @@ mod rewrite;
 mod round_trip;
 mod sse;
 mod streams;
+mod translated_answers;
+mod translated_streams;
 mod translate_requests;

@@ -24,13 +24,16 @@ fn tool_calls() -> impl Strategy<Value = Vec<ToolCall>> {
     prop::collection::vec(call.prop_map(|(id, name, arguments)| ToolCall { id, name, arguments }), 0..4)
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+pub(crate) fn answer() -> impl Strategy<Value = Answer> {
     let finish = prop_oneof![3 => Just(None), 1 => Just(Some(Finish::Length)), 1 => Just(Some(Finish::Refused))];
-    let usage = (0_u64..1_000_000, 0_u64..1_000_000, 0_u64..1_000_000);
+    let tokens = || 0_u64..1_000_000;
+    let usage = (tokens(), tokens(), tokens(), tokens(), tokens());
     (".{0,60}", ".{0,30}", tool_calls(), finish, usage).prop_map(|(text, reasoning, tool_calls, finish, usage)| {
         // An answer that ended by itself waits for its tools, if it called any.
         let natural = if tool_calls.is_empty() { Finish::Stop } else { Finish::ToolCalls };
-        let usage = Usage { input: usage.0 + usage.1, cache_read: usage.1, output: usage.2, ..Usage::default() };
+        let (fresh, cache_read, cache_write, said, thought) = usage;
+        let (input, output) = (fresh + cache_read + cache_write, said + thought);
+        let usage = Usage { input, cache_read, cache_write, output, reasoning: thought };
         let model = "desk-l".to_owned();
         let finish = Some(finish.unwrap_or(natural));
         Answer { id: String::new(), model, text, reasoning, tool_calls, finish, usage: Some(usage) }
@@ -43,7 +46,7 @@ fn pieces(text: &str, size: usize) -> Vec<String> {
     characters.chunks(size).map(|piece| piece.iter().collect()).collect()
 }
 
-fn stream(api: Api, head: Head, answer: &Answer, size: usize) -> Vec<u8> {
+pub(crate) fn stream(api: Api, head: Head, answer: &Answer, size: usize) -> Vec<u8> {
     let mut writer = StreamWriter::new(api, head);
     let usage = answer.usage.expect("the fixture has it");
     let mut bytes = writer.start(usage.input);

@@ -4,12 +4,12 @@ use freehold_wire::stream::{Outcome, Reader};
 use freehold_wire::{Answer, Api, Finish, ToolCall, Usage, sse};
 use serde_json::{Value, json};
 
-fn events(items: &[Value]) -> Vec<u8> {
+pub(crate) fn events(items: &[Value]) -> Vec<u8> {
     let named = |item: &Value| sse::encode(item["type"].as_str().unwrap_or_default(), &item.to_string());
     items.iter().flat_map(named).collect()
 }
 
-fn chat(items: &[Value]) -> Vec<u8> {
+pub(crate) fn chat(items: &[Value]) -> Vec<u8> {
     [events(items), sse::encode("", "[DONE]")].concat()
 }
 
@@ -125,7 +125,7 @@ fn responses_stream() -> Vec<u8> {
     events(&items)
 }
 
-fn stream_of(api: Api) -> Vec<u8> {
+pub(crate) fn stream_of(api: Api) -> Vec<u8> {
     match api {
         Api::OpenAiChat => chat_stream(),
         Api::OpenAiResponses => responses_stream(),
@@ -134,7 +134,7 @@ fn stream_of(api: Api) -> Vec<u8> {
 }
 
 /// Returns the answer as a dialect can tell it: only Anthropic's says what was written to the cache.
-fn expected_of(api: Api) -> Answer {
+pub(crate) fn expected_of(api: Api) -> Answer {
     let mut answer = expected();
     if let (Api::AnthropicMessages, Some(usage)) = (api, &mut answer.usage) {
         usage.cache_write = 10;
