@@ -41,6 +41,7 @@ pub(crate) async fn serve(shared: &Shared, api: Api, request: Request<Incoming>,
         }
     };
     let mut record = OpenRecord::open(&shared.keeper, api, stamp);
+    record.join_trace(request.headers());
     record.call_mut().generation = shared.routes.current_number();
     let arrived = match arrive(shared, api, request, permit, &mut record).await {
         Ok(arrived) => arrived,

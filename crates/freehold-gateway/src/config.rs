@@ -5,6 +5,8 @@ mod upstream;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::Observe;
+
 pub use upstream::{Breaker, Upstream};
 
 /// The name that a route gives our own engine; no upstream may carry it.
@@ -50,6 +52,8 @@ pub struct GatewayConfig {
     pub record_wait: Duration,
     /// What happens to an answer whose record was not durable in time.
     pub on_record_failure: OnRecordFailure,
+    /// What is told of calls as they end.
+    pub observe: Observe,
 }
 
 impl Default for GatewayConfig {
@@ -72,6 +76,7 @@ impl Default for GatewayConfig {
             record_bytes_max: 16 << 20,
             record_wait: Duration::from_millis(250),
             on_record_failure: OnRecordFailure::Serve,
+            observe: Observe::default(),
         }
     }
 }

@@ -41,7 +41,12 @@ pub(crate) async fn walk(
         Plan::Upstream { at, model, chosen } => {
             let upstream = &shared.config.upstreams[at];
             let sent = match outgoing(upstream, model.as_deref(), &mut arrived, chosen) {
-                Ok(request) => shared.pool.send(&upstream.name, request).await,
+                Ok(mut request) => {
+                    if let Some(parent) = record.parent_for_upstream() {
+                        request.headers_mut().insert(headers::TRACEPARENT, parent);
+                    }
+                    shared.pool.send(&upstream.name, request).await
+                }
                 Err(error) => Err(error),
             };
             match sent {

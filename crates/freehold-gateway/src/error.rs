@@ -24,6 +24,12 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The address of the collector of traces cannot be used.
+    #[error("the collector of traces cannot be reached at {url:?}: the address must begin with http:// or https://, without credentials")]
+    Collector {
+        /// The address.
+        url: String,
+    },
     /// The system's root certificates could not be read, and an upstream needs them.
     #[error("could not read the system's root certificates, needed by upstream {upstream:?}")]
     Roots {

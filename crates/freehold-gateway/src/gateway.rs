@@ -9,6 +9,7 @@ use freehold_engine::Engine;
 use freehold_store::{Generation, Recorder};
 
 use crate::admit::Gate;
+use crate::observe::Observer;
 use crate::record::Keeper;
 use crate::upstream::Pool;
 use crate::{Error, GatewayConfig, RoutesHandle, Serving, server};
@@ -43,6 +44,7 @@ impl Gateway {
         config.check()?;
         let keeper = Keeper {
             recorder,
+            observer: Observer::new(&config)?,
             tracker: TaskTracker::new(),
             record_bytes_max: config.record_bytes_max,
             is_stopping: AtomicBool::new(false),
@@ -63,6 +65,7 @@ impl Gateway {
     /// # Errors
     /// The address cannot be listened on.
     pub async fn bind(&self) -> Result<Serving, Error> {
+        self.shared.keeper.observer.start();
         server::bind(Arc::clone(&self.shared)).await
     }
 

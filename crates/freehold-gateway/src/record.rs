@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use freehold_store::{Receipt, Recorder};
 use freehold_wire::{Api, Call, Failure, Timings, Usage, answers, stream};
 
+use crate::observe::Observer;
+use crate::traces::Context;
 use crate::{encoding, error};
 
 /// Copies from this size on, and compressed ones, are read off the async threads.
@@ -22,6 +24,8 @@ const OFF_THREAD_BYTES_MIN: usize = 256 << 10;
 /// What every open record shares.
 pub(crate) struct Keeper {
     pub recorder: Recorder,
+    /// Who is told of a call once it has ended.
+    pub observer: Observer,
     pub tracker: TaskTracker,
     pub record_bytes_max: usize,
     /// Whether calls that end now end because the gateway stops.
@@ -70,6 +74,8 @@ pub(crate) enum Closing {
 #[derive(Debug)]
 struct Draft {
     call: Call,
+    /// The trace that the caller brought.
+    trace: Option<Context>,
     request: Bytes,
     begun: Instant,
     answer: Vec<u8>,
@@ -113,6 +119,7 @@ impl OpenRecord {
         let draft = Draft {
             begun: stamp.begun,
             call: blank(api, stamp),
+            trace: None,
             request: Bytes::new(),
             answer: Vec::new(),
             answer_bytes: 0,
@@ -131,6 +138,17 @@ impl OpenRecord {
     /// Returns the call, to be filled in.
     pub(crate) fn call_mut(&mut self) -> &mut Call {
         &mut self.draft_mut().call
+    }
+
+    /// Joins the trace that the caller brings, where it brings one.
+    pub(crate) fn join_trace(&mut self, headers: &HeaderMap) {
+        self.draft_mut().trace = self.keeper.observer.context(headers);
+    }
+
+    /// Returns what an upstream is to be told as its parent in the trace, where that is not what the caller said.
+    pub(crate) fn parent_for_upstream(&self) -> Option<HeaderValue> {
+        let draft = self.draft.as_ref()?;
+        self.keeper.observer.parent_for_upstream(&draft.call.id, draft.trace)
     }
 
     /// Keeps the request body.
@@ -224,18 +242,24 @@ fn settle(keeper: &Arc<Keeper>, draft: Box<Draft>, ending: Ending) -> Closing {
     let is_long = draft.is_foreign && (!draft.codings.is_empty() || draft.answer.len() >= OFF_THREAD_BYTES_MIN);
     let is_on_runtime = tokio::runtime::Handle::try_current().is_ok();
     if !is_long || !is_on_runtime {
-        let call = finish(draft, ending, keeper.record_bytes_max);
-        return Closing::Recorded(keeper.recorder.record(call));
+        return Closing::Recorded(conclude(keeper, draft, ending));
     }
-    let recorder = keeper.recorder.clone();
-    let bytes_max = keeper.record_bytes_max;
-    let reading = keeper.tracker.spawn_blocking(move || recorder.record(finish(draft, ending, bytes_max)));
+    let kept = Arc::clone(keeper);
+    let reading = keeper.tracker.spawn_blocking(move || conclude(&kept, draft, ending));
     Closing::Reading(keeper.tracker.spawn(async move {
         match reading.await {
             Ok(receipt) => receipt.committed().await,
             Err(_) => false,
         }
     }))
+}
+
+/// Completes the record, tells of it, and offers it to the store.
+fn conclude(keeper: &Keeper, draft: Box<Draft>, ending: Ending) -> Receipt {
+    let trace = draft.trace;
+    let call = finish(draft, ending, keeper.record_bytes_max);
+    keeper.observer.ended(&call, trace);
+    keeper.recorder.record(call)
 }
 
 /// What is read from the copy of an upstream's answer.

@@ -62,12 +62,14 @@ impl Serving {
         let tracker = &self.shared.keeper.tracker;
         tracker.close();
         if tokio::time::timeout(drain, tracker.wait()).await.is_ok() {
+            self.shared.keeper.observer.finish().await;
             return Drained { calls_cut: 0 };
         }
         let calls_cut = self.shared.gate.in_flight();
         self.shared.keeper.is_stopping.store(true, Ordering::Relaxed);
         self.abort.cancel();
         tracker.wait().await;
+        self.shared.keeper.observer.finish().await;
         Drained { calls_cut }
     }
 }
@@ -155,10 +157,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, stop: &Cancella
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
-        "/v1/models" | "/healthz" | "/readyz" if !is_read => reply::wrong_method(path, "GET, HEAD"),
+        "/v1/models" | "/healthz" | "/readyz" | "/metrics" if !is_read => reply::wrong_method(path, "GET, HEAD"),
         "/v1/models" => status::models(&shared),
         "/healthz" => status::health(&shared),
         "/readyz" => status::ready(stop),
+        "/metrics" => status::metrics(&shared),
         _ => reply::unknown_path(path),
     }
 }

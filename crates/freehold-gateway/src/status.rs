@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,8 @@ use freehold_store::Generation;
 
 use crate::config::ENGINE;
 use crate::gateway::Shared;
+use crate::metrics::Exposition;
+use crate::observe;
 use crate::reply::{self, ReplyBody};
 
 /// Answers `/healthz`.
@@ -36,6 +39,13 @@ pub(crate) fn ready(stop: &CancellationToken) -> Response<ReplyBody> {
         false => (StatusCode::OK, "ready"),
     };
     reply::json(status, json!({"status": word}).to_string().into_bytes())
+}
+
+/// Answers `/metrics`.
+pub(crate) fn metrics(shared: &Shared) -> Response<ReplyBody> {
+    let mut response = reply::json(StatusCode::OK, observe::metrics(shared));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Exposition::MEDIA_TYPE));
+    response
 }
 
 /// Answers `/v1/models` in a form that clients of both OpenAI and Anthropic read.

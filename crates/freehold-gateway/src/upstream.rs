@@ -120,6 +120,15 @@ fn tls(config: &GatewayConfig) -> Result<ClientConfig, Error> {
     Ok(tls_builder().with_native_roots().map_err(failed)?.with_no_client_auth())
 }
 
+/// Returns how TLS is spoken to somebody else than an upstream.
+pub(crate) fn tls_for(scheme: Option<&str>, whom: &str) -> Result<ClientConfig, Error> {
+    if scheme != Some("https") {
+        return Ok(trusting(RootCertStore::empty()));
+    }
+    let failed = |source| Error::Roots { upstream: whom.to_owned(), source };
+    Ok(tls_builder().with_native_roots().map_err(failed)?.with_no_client_auth())
+}
+
 fn trusting(roots: RootCertStore) -> ClientConfig {
     tls_builder().with_root_certificates(roots).with_no_client_auth()
 }

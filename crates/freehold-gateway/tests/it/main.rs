@@ -8,6 +8,7 @@ mod engine;
 mod failures;
 mod house;
 mod mock;
+mod observing;
 mod passing;
 mod recording;
 mod routing;
