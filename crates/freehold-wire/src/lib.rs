@@ -11,6 +11,7 @@ mod json;
 mod request;
 
 pub mod answers;
+pub mod estimate;
 pub mod requests;
 pub mod sse;
 pub mod stream;

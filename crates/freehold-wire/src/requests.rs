@@ -11,6 +11,7 @@ mod messages;
 mod responses;
 mod rewrite;
 mod sampling;
+mod stream_usage;
 
 use crate::json::{Fault, Json, Within};
 use crate::{Api, Message, Part, Request, ResponseFormat, Role, ToolChoice};
@@ -18,6 +19,7 @@ use crate::{Api, Message, Part, Request, ResponseFormat, Role, ToolChoice};
 pub use billing::without_billing_line;
 pub use draft::{Draft, parse, write};
 pub use rewrite::{as_replay, with_model};
+pub use stream_usage::with_stream_usage;
 
 /// A request body could not be read.
 #[derive(Debug, thiserror::Error)]

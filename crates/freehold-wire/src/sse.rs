@@ -70,7 +70,7 @@ impl Decoder {
             self.after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
             self.end_line(&rest[..end], &mut events);
             let is_cr = rest[end] == b'\r';
             rest = &rest[end + 1..];

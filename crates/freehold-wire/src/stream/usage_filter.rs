@@ -60,8 +60,8 @@ impl UsageEventFilter {
 
     /// Returns where the event under way ends: behind its blank line, be the lines ended by LF, CRLF or CR.
     fn event_end(&mut self) -> Option<usize> {
-        let from = self.searched;
-        for at in from..self.held.len() {
+        for at in memchr::memchr2_iter(b'\n', b'\r', &self.held[self.searched..]) {
+            let at = self.searched + at;
             let rest = &self.held[at..];
             let found = [&b"\r\n\r\n"[..], b"\n\n", b"\r\r", b"\n\r\n"].into_iter().find(|end| rest.starts_with(end));
             if let Some(end) = found {

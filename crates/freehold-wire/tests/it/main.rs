@@ -2,12 +2,15 @@
 
 mod answers;
 mod arbitrary;
+mod billing;
+mod estimate;
 mod golden;
 mod real_data;
 mod requests;
 mod rewrite;
 mod round_trip;
 mod sse;
+mod stream_usage;
 mod streams;
 mod translated_answers;
 mod translated_streams;
