@@ -28,6 +28,14 @@ pub fn without_billing_line(body: &[u8]) -> Option<Vec<u8>> {
     Some(rest)
 }
 
+/// Cuts the line from the front of a text.
+pub(super) fn cut(text: &mut String) {
+    if text.starts_with(START) {
+        let end = text.find('\n').map_or(text.len(), |line_break| line_break + 1);
+        text.drain(..end);
+    }
+}
+
 /// Returns where the line stands in a string that begins with it, its line break included.
 fn in_text(body: &[u8], text: &RawValue) -> Option<Range<usize>> {
     let said: String = serde_json::from_str(text.get()).ok()?;

@@ -1,12 +1,15 @@
 //! Reads Anthropic Messages requests.
 
-use super::{chat, content};
+use super::{billing, chat, content};
 use crate::json::{Fault, Json, Within, word};
 use crate::{Api, Message, Part, Request, Role, Tool, ToolCall, ToolChoice};
 
 pub(super) fn read(json: &Json<'_>) -> Result<Request, Fault> {
     let mut request = super::common(Api::AnthropicMessages, json)?;
     let mut system = content::system_texts(json.get("system")).within("system")?;
+    if let Some(first) = system.first_mut() {
+        billing::cut(first);
+    }
     let turns = json.optional_list("messages")?.ok_or_else(|| Fault::missing("an array")).within("messages")?;
     for (index, turn) in turns.iter().enumerate() {
         message(turn, &mut request.messages, &mut system).at(index).within("messages")?;

@@ -32,6 +32,19 @@ fn a_line_in_front_of_other_text_goes_with_its_line_break() {
 }
 
 #[test]
+fn the_neutral_view_does_not_know_the_line() {
+    for system in [
+        serde_json::json!([{"type": "text", "text": LINE}, {"type": "text", "text": "You are"}]),
+        serde_json::json!(format!("{LINE}\nYou are")),
+        serde_json::json!("You are"),
+    ] {
+        let body = serde_json::json!({"model": "m", "system": system, "messages": []}).to_string();
+        let request = freehold_wire::requests::read(freehold_wire::Api::AnthropicMessages, body.as_bytes()).unwrap();
+        assert_eq!(request.system, "You are");
+    }
+}
+
+#[test]
 fn the_line_stays_where_it_does_not_open_the_system_text() {
     for body in [
         format!(r#"{{"system":"You are\n{LINE}\n"}}"#),

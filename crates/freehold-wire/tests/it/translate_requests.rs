@@ -1,6 +1,7 @@
 //! Requests in another dialect: one snapshot for each fixture, and what holds for all of them.
 
 mod meaning;
+mod property;
 mod real;
 
 use std::collections::BTreeMap;
