@@ -152,6 +152,11 @@ impl Engine {
         self.inner.models().values().filter_map(|model| model.info().clone()).collect()
     }
 
+    /// Returns whether a model of this name is there, up or down.
+    pub fn serves(&self, name: &str) -> bool {
+        self.inner.models().get(name).is_some_and(|model| model.info().is_some())
+    }
+
     /// Stops a model's worker and forgets the model; calls that run end with [`Error::Unloaded`].
     pub async fn unload(&self, name: &str) {
         let model = self.inner.models().remove(name);

@@ -2,6 +2,7 @@
 
 mod upstream;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct GatewayConfig {
     pub listen: SocketAddr,
     /// The servers that calls may go to, in order of preference.
     pub upstreams: Vec<Upstream>,
+    /// The dates on which models retire, as far as they are known; only said where models are listed.
+    pub retirements: BTreeMap<String, String>,
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
     /// The largest head of a request, in bytes; at least 8,192.
@@ -61,6 +64,7 @@ impl Default for GatewayConfig {
         GatewayConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
             upstreams: Vec::new(),
+            retirements: BTreeMap::new(),
             body_bytes_max: 64 << 20,
             header_bytes_max: 64 << 10,
             connections_max: 4096,

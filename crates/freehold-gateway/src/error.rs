@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use freehold_wire::{Api, ErrorKind, Failure, requests};
+use freehold_wire::{Api, ErrorKind, Failure, requests, translate};
 
 use crate::{config, route};
 
@@ -25,7 +25,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The address of the collector of traces cannot be used.
-    #[error("the collector of traces cannot be reached at {url:?}: the address must begin with http:// or https://, without credentials")]
+    #[error(
+        "the collector of traces cannot be reached at {url:?}: the address must begin with http:// or https://, without credentials"
+    )]
     Collector {
         /// The address.
         url: String,
@@ -66,6 +68,24 @@ pub(crate) enum CallError {
     ConnectTimeout { upstream: String, after: Duration },
     #[error("upstream {upstream:?} did not begin to answer within {} ms", after.as_millis())]
     FirstByte { upstream: String, after: Duration },
+    #[error("upstream {upstream:?} failed several times in a row and is not asked for another {} ms", after.as_millis())]
+    Resting { upstream: String, after: Duration },
+    #[error("upstream {upstream:?} answered {}", status.as_u16())]
+    Status { upstream: String, status: StatusCode },
+    #[error("the answer of upstream {upstream:?} cannot be translated: {found}")]
+    Unreadable { upstream: String, found: String },
+    #[error("the answer of upstream {upstream:?} is larger than the {limit} bytes that can be translated")]
+    AnswerTooLarge { upstream: String, limit: usize },
+    #[error("{0}{place}", place = translation_place(.0))]
+    Translation(#[from] translate::Error),
+    #[error("{by} does not offer {what}")]
+    NotOffered { what: &'static str, by: String },
+    #[error(
+        "field {field} refers to an earlier answer, and {by} keeps none: send the whole input with each request, and store = false"
+    )]
+    NotKept { field: &'static str, by: String },
+    #[error("{0}")]
+    Unread(String),
     #[error("upstream {upstream:?} stood still for {} ms in the middle of its answer", after.as_millis())]
     Idle { upstream: String, after: Duration },
     #[error("upstream {upstream:?} broke off its answer: {found}")]
@@ -92,14 +112,28 @@ impl CallError {
             CallError::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
             CallError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             CallError::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
-            CallError::BodyBroken | CallError::Request(_) => StatusCode::BAD_REQUEST,
+            CallError::BodyBroken
+            | CallError::Request(_)
+            | CallError::Unread(_)
+            | CallError::NotKept { .. }
+            | CallError::Translation(translate::Error::Request(_)) => StatusCode::BAD_REQUEST,
+            CallError::Translation(translate::Error::Unfaithful { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+            CallError::Status { status, .. } => *status,
+            CallError::Resting { .. } => StatusCode::SERVICE_UNAVAILABLE,
             CallError::Coding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            CallError::Route(route::Error::NoUpstream { .. }) => StatusCode::NOT_FOUND,
-            CallError::Route(route::Error::ApiNotSpoken { .. }) => StatusCode::NOT_IMPLEMENTED,
+            CallError::Route(route::Error::NoUpstream { .. } | route::Error::NoPassage { .. }) => StatusCode::NOT_FOUND,
+            CallError::Route(route::Error::ApiNotSpoken { .. }) | CallError::NotOffered { .. } => {
+                StatusCode::NOT_IMPLEMENTED
+            }
+            CallError::Route(route::Error::Vectors { .. }) => StatusCode::CONFLICT,
             CallError::Route(route::Error::UnknownUpstream { .. }) | CallError::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            CallError::Connect { .. } | CallError::Cut { .. } | CallError::Silent { .. } => StatusCode::BAD_GATEWAY,
+            CallError::Connect { .. }
+            | CallError::Cut { .. }
+            | CallError::Silent { .. }
+            | CallError::Unreadable { .. }
+            | CallError::AnswerTooLarge { .. } => StatusCode::BAD_GATEWAY,
             CallError::ConnectTimeout { .. } | CallError::FirstByte { .. } | CallError::Idle { .. } => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -121,13 +155,21 @@ impl CallError {
 
     /// Returns after how many seconds the caller may try again, where that helps.
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
-        (self.kind() == ErrorKind::Busy).then_some(1)
+        match self {
+            CallError::Resting { after, .. } => {
+                Some(u32::try_from(after.as_secs()).unwrap_or(u32::MAX).saturating_add(1))
+            }
+            _ => (self.kind() == ErrorKind::Busy).then_some(1),
+        }
     }
 
     /// Returns what the record says of it.
     pub(crate) fn failure(&self) -> Failure {
         let kind = match self {
-            CallError::Connect { .. } => "connect",
+            CallError::Connect { .. } | CallError::Resting { .. } => "connect",
+            CallError::Status { .. } => "upstream_status",
+            CallError::Unreadable { .. } => "unreadable",
+            CallError::AnswerTooLarge { .. } => "over_limit",
             CallError::ConnectTimeout { .. }
             | CallError::FirstByte { .. }
             | CallError::Idle { .. }
@@ -185,6 +227,14 @@ fn engine_status(error: &freehold_engine::Error) -> StatusCode {
         (_, ErrorKind::Busy) => StatusCode::TOO_MANY_REQUESTS,
         (_, ErrorKind::Engine) => StatusCode::BAD_GATEWAY,
         (_, ErrorKind::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Returns the same for a body that was to be translated.
+fn translation_place(error: &translate::Error) -> String {
+    match error {
+        translate::Error::Request(error) => place(error),
+        translate::Error::Unfaithful { .. } => String::new(),
     }
 }
 

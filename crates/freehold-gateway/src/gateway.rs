@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
 use freehold_engine::Engine;
 use freehold_store::{Generation, Recorder};
 
 use crate::admit::Gate;
+use crate::config::{self, Upstream};
+use crate::current::Current;
 use crate::observe::Observer;
 use crate::record::Keeper;
-use crate::upstream::Pool;
 use crate::{Error, GatewayConfig, RoutesHandle, Serving, server};
 
 /// The gateway, ready to be bound; clones share everything.
@@ -22,11 +24,13 @@ pub struct Gateway {
 
 /// What every call shares.
 pub(crate) struct Shared {
+    /// The configuration of the start, for what cannot change while the gateway serves.
     pub config: GatewayConfig,
+    /// Everything that can.
+    pub current: ArcSwap<Current>,
     pub routes: RoutesHandle,
     pub keeper: Arc<Keeper>,
     pub engine: Engine,
-    pub pool: Pool,
     pub gate: Gate,
 }
 
@@ -51,13 +55,33 @@ impl Gateway {
         };
         let shared = Shared {
             routes: RoutesHandle::new(initial),
+            current: ArcSwap::from_pointee(Current::new(config.clone(), None)?),
             keeper: Arc::new(keeper),
             engine,
-            pool: Pool::new(&config)?,
             gate: Gate::new(config.calls_max),
             config,
         };
         Ok(Gateway { shared: Arc::new(shared) })
+    }
+
+    /// Puts another configuration in force for all calls that begin from now on; calls in flight keep theirs.
+    ///
+    /// Upstreams, time limits, the size of bodies and what happens to unrecorded calls change at once. What belongs to the
+    /// start stays as it is: connections, heads of requests, calls at once, and the copy for the record.
+    ///
+    /// # Errors
+    /// The configuration cannot be used, or names another address to listen on; the one in force stays.
+    pub fn reload(&self, config: GatewayConfig) -> Result<(), Error> {
+        config.check()?;
+        if config.listen != self.shared.config.listen {
+            let found = "cannot change while the gateway serves; start it anew";
+            return Err(config::Error::Setting { name: "listen", found }.into());
+        }
+        let next = Current::new(config, Some(&self.shared.current.load()))?;
+        let names: Vec<&str> = next.config.upstreams.iter().map(|upstream: &Upstream| upstream.name.as_str()).collect();
+        tracing::info!(upstreams = ?names, "another configuration is in force");
+        self.shared.current.store(Arc::new(next));
+        Ok(())
     }
 
     /// Listens on the configured address and serves until the returned handle is told to stop.

@@ -12,6 +12,12 @@ pub(crate) const RUN: HeaderName = HeaderName::from_static("x-freehold-run");
 pub(crate) const SERVED_BY: HeaderName = HeaderName::from_static("x-freehold-served-by");
 pub(crate) const GENERATION: HeaderName = HeaderName::from_static("x-freehold-generation");
 pub(crate) const SIMULATED: HeaderName = HeaderName::from_static("x-freehold-simulated");
+pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-freehold-upstream");
+pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-freehold-attempts");
+pub(crate) const TRANSLATED: HeaderName = HeaderName::from_static("x-freehold-translated");
+pub(crate) const LOST: HeaderName = HeaderName::from_static("x-freehold-lost");
+pub(crate) const REMOVED: HeaderName = HeaderName::from_static("x-freehold-removed");
+pub(crate) const ESTIMATED: HeaderName = HeaderName::from_static("x-freehold-estimated");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");

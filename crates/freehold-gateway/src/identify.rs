@@ -31,6 +31,10 @@ pub(crate) struct View {
     pub step_by: &'static str,
     /// The run it belongs to, where known.
     pub run: Option<String>,
+    /// The step whose route counts, where it is another one: a count of tokens goes where the call itself would go.
+    pub routed_as: Option<String>,
+    /// The body without the line that Claude Code changes with every request, where there was one.
+    pub without_billing: Option<Bytes>,
     /// The neutral view, or why there is none. A vendor may know more than we do, so such a request still passes through.
     pub request: Result<Request, requests::Error>,
 }
@@ -56,15 +60,21 @@ fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
         run: headers::text(headers, &headers::RUN),
         traceparent: headers::text(headers, &headers::TRACEPARENT),
     };
-    match requests::read(api, body) {
+    // The changing line must not make every call a step of its own.
+    let without_billing = if api.is_anthropic() { requests::without_billing_line(body).map(Bytes::from) } else { None };
+    match requests::read(api, without_billing.as_deref().unwrap_or(body)) {
         Ok(request) => {
             let identity = identify(&request, marks);
+            let routed_as = (api == Api::AnthropicCountTokens)
+                .then(|| identify(&Request { api: Api::AnthropicMessages, ..request.clone() }, marks).step);
             Ok(View {
                 model: request.model.clone(),
                 is_stream: request.stream,
                 step: identity.step,
                 step_by: identity.by.as_str(),
                 run: identity.run,
+                routed_as,
+                without_billing,
                 request: Ok(request),
             })
         }
@@ -77,10 +87,28 @@ fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
                 step: marks.step.unwrap_or(UNREAD).to_owned(),
                 step_by: if marks.step.is_some() { StepBy::Header } else { StepBy::Head }.as_str(),
                 run: marks.run.map(str::to_owned),
+                routed_as: None,
+                without_billing,
                 request: Err(error),
             })
         }
     }
+}
+
+/// Returns the field of a Responses request that refers to something that the vendor keeps.
+pub(crate) fn kept_reference(body: &[u8]) -> Option<&'static str> {
+    let references: References = serde_json::from_slice(body).unwrap_or_default();
+    let is_said = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
+    [("previous_response_id", &references.previous_response_id), ("conversation", &references.conversation)]
+        .into_iter()
+        .find_map(|(name, value)| is_said(value).then_some(name))
+}
+
+/// What a Responses request may leave to the vendor's memory.
+#[derive(Debug, Default, Deserialize)]
+struct References {
+    previous_response_id: Option<Value>,
+    conversation: Option<Value>,
 }
 
 /// The little that routing needs of a request that cannot be read in full.

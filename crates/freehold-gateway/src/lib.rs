@@ -4,8 +4,11 @@
 //! Recording, identification and statistics never slow, alter or fail a call; bytes between two sides of one dialect pass unaltered.
 
 mod admit;
+mod breaker;
 mod calls;
 mod config;
+mod current;
+mod digest;
 mod dispatch;
 mod encoding;
 mod error;
@@ -15,14 +18,19 @@ mod identify;
 mod local;
 mod metrics;
 mod observe;
+mod opaque;
+mod outgoing;
 mod record;
 mod reply;
+mod retry;
 mod route;
 mod routes;
 mod secret;
 mod server;
+mod shaping;
 mod status;
 mod tee;
+mod told;
 mod traces;
 mod upstream;
 

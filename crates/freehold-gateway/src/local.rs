@@ -101,7 +101,7 @@ impl Telling {
             Event::Reasoning(piece) => self.writer.reasoning(&piece),
             Event::ToolCall(call) => self.writer.tool_call(&call),
             Event::Done { finish, usage } => {
-                let ending = Ending { failure: None, usage: Some(usage) };
+                let ending = Ending { usage: Some(usage), ..Ending::default() };
                 return Piece { bytes: self.writer.finish(finish, usage).into(), ending: Some(ending) };
             }
             Event::Failed(source) => {
@@ -113,7 +113,7 @@ impl Telling {
     }
 
     fn broken(&mut self, error: &CallError) -> Piece {
-        let ending = Ending { failure: Some(error.failure()), usage: None };
+        let ending = Ending { failure: Some(error.failure()), ..Ending::default() };
         Piece { bytes: self.writer.error(&error.to_string()).into(), ending: Some(ending) }
     }
 }

@@ -12,11 +12,13 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use freehold_store::{Receipt, Recorder};
-use freehold_wire::{Api, Call, Failure, Timings, Usage, answers, stream};
+use freehold_wire::{Answer, Api, Call, Failure, Timings, Usage, answers, estimate, requests, stream};
 
+use crate::digest::Passing;
 use crate::observe::Observer;
+use crate::told::Told;
 use crate::traces::Context;
-use crate::{encoding, error};
+use crate::{encoding, error, reply};
 
 /// Copies from this size on, and compressed ones, are read off the async threads.
 const OFF_THREAD_BYTES_MIN: usize = 256 << 10;
@@ -53,6 +55,8 @@ pub(crate) struct Ending {
     pub failure: Option<Failure>,
     /// Tokens, where they are known without reading the answer.
     pub usage: Option<Usage>,
+    /// The answer as the upstream gave it, where it was read already and told no tokens.
+    pub answer: Option<Box<Answer>>,
 }
 
 /// The shape of an answer.
@@ -84,6 +88,17 @@ struct Draft {
     reader: Option<stream::Reader>,
     /// Whether the answer is an upstream's, so that usage and completeness must be read from it.
     is_foreign: bool,
+    told: Told,
+    passing: Option<Box<Passed>>,
+}
+
+/// What is kept of a call that only passes through.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub method: String,
+    pub path: String,
+    pub request: Arc<Passing>,
+    pub response: Passing,
 }
 
 /// Returns a call of which nothing is known but when it began.
@@ -126,6 +141,8 @@ impl OpenRecord {
             codings: Vec::new(),
             reader: None,
             is_foreign: false,
+            told: Told::default(),
+            passing: None,
         };
         OpenRecord { draft: Some(Box::new(draft)), keeper: Arc::clone(keeper) }
     }
@@ -151,6 +168,28 @@ impl OpenRecord {
         self.keeper.observer.parent_for_upstream(&draft.call.id, draft.trace)
     }
 
+    /// Returns what the caller is told beside the answer.
+    pub(crate) fn told_mut(&mut self) -> &mut Told {
+        &mut self.draft_mut().told
+    }
+
+    /// Notes an attempt that did not lead to the answer.
+    pub(crate) fn note_attempt(&mut self, what: &str) {
+        self.draft_mut().told.attempts.push(what.to_owned());
+    }
+
+    /// Says in an answer's headers which call this is, who served it, and what was done to it on the way.
+    pub(crate) fn mark(&self, headers: &mut HeaderMap) {
+        let draft = self.draft.as_ref().expect("a record is read only while it is open");
+        reply::mark(headers, &draft.call);
+        draft.told.mark(headers);
+    }
+
+    /// Notes that the call only passes through, so that size and digest of its bodies are all that is kept.
+    pub(crate) fn passes(&mut self, passed: Passed) {
+        self.draft_mut().passing = Some(Box::new(passed));
+    }
+
     /// Keeps the request body.
     pub(crate) fn keep_request(&mut self, body: Bytes) {
         self.draft_mut().request = body;
@@ -166,6 +205,12 @@ impl OpenRecord {
         draft.reader = (draft.call.streamed && draft.is_foreign && codings.is_empty())
             .then(|| stream::Reader::new(draft.call.api));
         draft.codings = codings;
+    }
+
+    /// Notes that an upstream has begun to answer in a stream that does not reach the caller as it is.
+    pub(crate) fn upstream_streams(&mut self, spoken: Api) {
+        self.upstream_answers(StatusCode::OK, Shape::Streamed, Vec::new());
+        self.draft_mut().reader = Some(stream::Reader::new(spoken));
     }
 
     /// Notes that we answer ourselves.
@@ -187,20 +232,35 @@ impl OpenRecord {
 
     /// Copies a piece of the answer's body, as far as the limit allows.
     pub(crate) fn copy(&mut self, piece: &[u8]) {
+        let kept = self.keep(piece);
+        self.read(&piece[..kept]);
+    }
+
+    /// Reads a piece of a stream for usage and completeness, without keeping it.
+    pub(crate) fn read(&mut self, piece: &[u8]) {
+        if let Some(reader) = &mut self.draft_mut().reader {
+            reader.push(piece);
+        }
+    }
+
+    /// Keeps a piece of the answer's body as far as the limit allows, without reading it; returns how much was kept.
+    pub(crate) fn keep(&mut self, piece: &[u8]) -> usize {
         if piece.is_empty() {
-            return;
+            return 0;
         }
         let bytes_max = self.keeper.record_bytes_max;
         let draft = self.draft_mut();
         if draft.call.timings.first_byte_us.is_none() {
             draft.call.timings.first_byte_us = Some(micros(draft.begun.elapsed()));
         }
+        if let Some(passed) = &draft.passing {
+            passed.response.take(piece);
+            return 0;
+        }
         let kept = &piece[..piece.len().min(bytes_max - draft.answer.len())];
         draft.answer.extend_from_slice(kept);
         draft.answer_bytes += piece.len() as u64;
-        if let Some(reader) = &mut draft.reader {
-            reader.push(kept);
-        }
+        kept.len()
     }
 
     /// Closes the record and hands it to the store, without waiting for it.
@@ -221,7 +281,7 @@ impl Drop for OpenRecord {
         draft.call.timings.total_us = micros(draft.begun.elapsed());
         let is_stopping = self.keeper.is_stopping.load(Ordering::Relaxed);
         let failure = if is_stopping { error::stopped() } else { error::client_left() };
-        drop(settle(&self.keeper, draft, Ending { failure: Some(failure), usage: None }));
+        drop(settle(&self.keeper, draft, Ending { failure: Some(failure), ..Ending::default() }));
     }
 }
 
@@ -265,15 +325,17 @@ fn conclude(keeper: &Keeper, draft: Box<Draft>, ending: Ending) -> Receipt {
 /// What is read from the copy of an upstream's answer.
 #[derive(Debug, Default)]
 struct Reading {
-    usage: Option<Usage>,
-    model: String,
+    answer: Option<Answer>,
     failure: Option<Failure>,
     is_complete: bool,
 }
 
-fn finish(draft: Box<Draft>, ending: Ending, bytes_max: usize) -> Call {
-    let Draft { mut call, request, mut answer, answer_bytes, codings, reader, is_foreign, .. } = *draft;
+fn finish(draft: Box<Draft>, mut ending: Ending, bytes_max: usize) -> Call {
+    let Draft { mut call, request, mut answer, answer_bytes, codings, reader, is_foreign, told, passing, .. } = *draft;
     call.request = Vec::from(request);
+    if let Some(passed) = passing {
+        return finish_passed(call, &passed, ending);
+    }
     let mut is_kept_whole = answer.len() as u64 == answer_bytes;
     if !codings.is_empty() {
         // A copy that cannot be decoded is kept as it came.
@@ -284,26 +346,54 @@ fn finish(draft: Box<Draft>, ending: Ending, bytes_max: usize) -> Call {
     }
     let reading = match is_foreign && is_kept_whole {
         true => read(&call, &answer, reader),
-        false => Reading::default(),
+        false => Reading { answer: ending.answer.take().map(|answer| *answer), ..Reading::default() },
     };
     let limit = || (!is_kept_whole).then(|| error::over_limit(answer_bytes, answer.len()));
     // A caller may leave as soon as the closing event is there; such a call is whole.
     let failure = ending.failure.filter(|failure| !(reading.is_complete && failure.kind == "client_left"));
-    call.failure = failure.or(call.failure).or_else(limit).or(reading.failure);
-    call.usage = ending.usage.or(reading.usage);
-    if call.served_model.is_none() && !reading.model.is_empty() && reading.model != call.model {
-        call.served_model = Some(reading.model);
-    }
+    call.failure = failure.or(call.failure).or_else(limit).or(reading.failure).map(|failure| told.explain(failure));
+    count(&mut call, ending.usage, reading.answer);
     call.response = answer;
+    call
+}
+
+/// Fills in tokens and model; what the upstream did not count is counted here, and marked as such.
+fn count(call: &mut Call, usage: Option<Usage>, answer: Option<Answer>) {
+    call.usage = usage;
+    let Some(answer) = answer else { return };
+    call.usage = call.usage.or(answer.usage);
+    let says_something = answer.finish.is_some() || !answer.text.is_empty() || !answer.tool_calls.is_empty();
+    if call.usage.is_none() && says_something && Api::DIALECTS.contains(&call.api) {
+        call.usage = requests::read(call.api, &call.request).ok().map(|request| estimate::usage(&request, &answer));
+        call.is_estimated = call.usage.is_some();
+    }
+    if call.served_model.is_none() && !answer.model.is_empty() && answer.model != call.model {
+        call.served_model = Some(answer.model);
+    }
+}
+
+/// Ends the record of a call that only passed through.
+fn finish_passed(mut call: Call, passed: &Passed, ending: Ending) -> Call {
+    let body = |seen: &Passing| {
+        let (bytes, sha256) = seen.so_far();
+        serde_json::json!({"method": passed.method, "path": passed.path, "bytes": bytes, "sha256": sha256})
+    };
+    call.request = body(&passed.request).to_string().into_bytes();
+    call.response = body(&passed.response).to_string().into_bytes();
+    call.failure = ending.failure.or(call.failure);
     call
 }
 
 fn read(call: &Call, answer: &[u8], reader: Option<stream::Reader>) -> Reading {
     let api = call.api;
     if !call.streamed {
-        return match answers::read(api, answer) {
-            Ok(answer) => Reading { usage: answer.usage, model: answer.model, ..Reading::default() },
-            Err(_) => Reading { failure: Some(error::unreadable(api)), ..Reading::default() },
+        return match api {
+            // A count is all there is in the answer to a question for one.
+            Api::AnthropicCountTokens => Reading::default(),
+            _ => match answers::read(api, answer) {
+                Ok(answer) => Reading { answer: Some(answer), ..Reading::default() },
+                Err(_) => Reading { failure: Some(error::unreadable(api)), ..Reading::default() },
+            },
         };
     }
     let reader = reader.unwrap_or_else(|| {
@@ -313,12 +403,11 @@ fn read(call: &Call, answer: &[u8], reader: Option<stream::Reader>) -> Reading {
     });
     let outcome = reader.finish();
     let is_complete = outcome.error.is_none() && (outcome.is_complete || outcome.answer.finish.is_some());
+    let ended = || if outcome.error.is_some() { error::error_event() } else { error::ended_early() };
     Reading {
-        usage: outcome.answer.usage,
-        model: outcome.answer.model,
-        failure: (!is_complete)
-            .then(|| if outcome.error.is_some() { error::error_event() } else { error::ended_early() }),
+        failure: (!is_complete).then(ended),
         is_complete: is_complete && outcome.is_complete,
+        answer: Some(outcome.answer),
     }
 }
 

@@ -21,7 +21,7 @@ use freehold_wire::Api;
 use crate::gateway::Shared;
 use crate::record::Stamp;
 use crate::reply::{self, ReplyBody};
-use crate::{Error, calls, status};
+use crate::{Error, calls, opaque, status};
 
 /// How long accepting rests after the system refused a connection for want of something (file handles, memory).
 const ACCEPT_REST: Duration = Duration::from_millis(20);
@@ -149,7 +149,7 @@ async fn serve(
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>, stop: &CancellationToken) -> Response<ReplyBody> {
     let path = request.uri().path();
-    if let Some(api) = Api::DIALECTS.into_iter().find(|api| api.path() == path) {
+    if let Some(api) = Api::at(path) {
         if request.method() != Method::POST {
             return reply::wrong_method(path, "POST");
         }
@@ -159,6 +159,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, stop: &Cancella
     match path {
         "/v1/models" | "/healthz" | "/readyz" | "/metrics" if !is_read => reply::wrong_method(path, "GET, HEAD"),
         "/v1/models" => status::models(&shared),
+        _ if path.starts_with("/v1/") => match status::model(&shared, path).filter(|_| is_read) {
+            Some(known) => known,
+            None => opaque::serve(&shared, request, stamp()).await,
+        },
         "/healthz" => status::health(&shared),
         "/readyz" => status::ready(stop),
         "/metrics" => status::metrics(&shared),

@@ -20,6 +20,7 @@ use freehold_wire::Api;
 use crate::config::OnRecordFailure;
 use crate::error::CallError;
 use crate::record::{Closing, Ending, OpenRecord};
+use crate::shaping::Reshaped;
 
 /// Where the pieces of an answer come from.
 pub(crate) enum Source {
@@ -27,6 +28,8 @@ pub(crate) enum Source {
     Upstream(Incoming),
     /// An upstream whose stream lasts until the connection closes, so that only its closing event tells an end from a cut.
     Unframed(Incoming),
+    /// An upstream whose bytes change on the way.
+    Reshaped(Box<Reshaped>),
     /// Our own engine, spelt in the caller's dialect.
     Engine(Pin<Box<dyn Stream<Item = Piece> + Send>>),
 }
@@ -75,7 +78,7 @@ enum State {
     /// What is left may leave.
     Draining,
     /// What came may leave, then the connection breaks.
-    Breaking(Option<CallError>),
+    Breaking(Option<Box<CallError>>),
 }
 
 enum Step {
@@ -84,14 +87,25 @@ enum Step {
     Broken(CallError),
 }
 
+impl Source {
+    /// Returns whether only the closing event tells an end from a cut.
+    fn is_unframed(&self) -> bool {
+        match self {
+            Source::Unframed(_) => true,
+            // A translation tells of a cut itself.
+            Source::Reshaped(reshaped) => reshaped.is_unframed && !reshaped.shaper.tells_of_cuts(),
+            Source::Upstream(_) | Source::Engine(_) => false,
+        }
+    }
+}
+
 impl Tee {
     /// Begins to pass an answer on; `ready` are pieces that have already been copied for the record.
     pub(crate) fn new(
         source: Source,
         ready: VecDeque<Frame<Bytes>>,
-        record: OpenRecord,
         terms: Terms,
-        permit: OwnedSemaphorePermit,
+        (record, permit): (OpenRecord, OwnedSemaphorePermit),
     ) -> Self {
         let pause = Box::pin(tokio::time::sleep(terms.idle_timeout));
         let may_hold = !terms.record_wait.is_zero();
@@ -118,6 +132,9 @@ impl Tee {
                         Step::Broken(CallError::Cut { upstream: self.terms.upstream.clone(), found: error.to_string() })
                     }
                 })
+            }
+            Source::Reshaped(reshaped) => {
+                return reshaped_step(reshaped, cx, (&mut self.record, &mut self.pause), &self.terms);
             }
             Source::Engine(pieces) => pieces.as_mut().poll_next(cx).map(|piece| match piece {
                 None => Step::End,
@@ -163,7 +180,7 @@ impl Tee {
                 }
                 None
             }
-            Step::End if matches!(self.source, Source::Unframed(_)) && !self.has_closed => {
+            Step::End if self.source.is_unframed() && !self.has_closed => {
                 let found = "the connection closed before the closing event".to_owned();
                 self.break_off(CallError::Cut { upstream: self.terms.upstream.clone(), found });
                 None
@@ -180,8 +197,8 @@ impl Tee {
     }
 
     fn break_off(&mut self, error: CallError) {
-        drop(self.close(Ending { failure: Some(error.failure()), usage: None }));
-        self.state = State::Breaking(Some(error));
+        drop(self.close(Ending { failure: Some(error.failure()), ..Ending::default() }));
+        self.state = State::Breaking(Some(Box::new(error)));
     }
 
     fn close(&mut self, ending: Ending) -> Option<Closing> {
@@ -199,7 +216,7 @@ impl Tee {
     /// Takes the last pieces back, because their record is not durable.
     fn refuse(&mut self) {
         self.ready.clear();
-        self.state = State::Breaking(Some(CallError::NotRecorded { after: self.terms.record_wait }));
+        self.state = State::Breaking(Some(Box::new(CallError::NotRecorded { after: self.terms.record_wait })));
     }
 }
 
@@ -240,10 +257,57 @@ impl Body for Tee {
                     if let Some(frame) = tee.ready.pop_front() {
                         return Poll::Ready(Some(Ok(frame)));
                     }
-                    return Poll::Ready(error.take().map(|error| Err(error.into())));
+                    return Poll::Ready(error.take().map(|error| Err((*error).into())));
                 }
             }
         }
+    }
+}
+
+/// Waits for the next piece of a stream that changes on the way; what came is read, what goes is kept.
+fn reshaped_step(
+    reshaped: &mut Reshaped,
+    cx: &mut Context<'_>,
+    (record, pause): (&mut Option<OpenRecord>, &mut Pin<Box<Sleep>>),
+    terms: &Terms,
+) -> Poll<Step> {
+    loop {
+        if reshaped.is_over {
+            return Poll::Ready(Step::End);
+        }
+        let Poll::Ready(came) = Pin::new(&mut reshaped.body).poll_frame(cx) else {
+            ready!(pause.as_mut().poll(cx));
+            let error = CallError::Idle { upstream: terms.upstream.clone(), after: terms.idle_timeout };
+            return Poll::Ready(Step::Broken(error));
+        };
+        pause.as_mut().reset(Instant::now() + terms.idle_timeout);
+        let mut failure = None;
+        let goes = match came {
+            Some(Ok(frame)) => {
+                let Ok(piece) = frame.into_data() else { continue };
+                record.iter_mut().for_each(|record| record.read(&piece));
+                reshaped.shaper.push(&piece)
+            }
+            None => {
+                reshaped.is_over = true;
+                reshaped.shaper.finish()
+            }
+            Some(Err(error)) => {
+                let error = CallError::Cut { upstream: terms.upstream.clone(), found: error.to_string() };
+                if !reshaped.shaper.tells_of_cuts() {
+                    return Poll::Ready(Step::Broken(error));
+                }
+                reshaped.is_over = true;
+                failure = Some(error.failure());
+                reshaped.shaper.finish()
+            }
+        };
+        if goes.is_empty() && failure.is_none() {
+            continue;
+        }
+        record.iter_mut().for_each(|record| _ = record.keep(&goes));
+        let ending = failure.map(|failure| Ending { failure: Some(failure), ..Ending::default() });
+        return Poll::Ready(Step::Piece { frame: Frame::data(goes.into()), ending });
     }
 }
 

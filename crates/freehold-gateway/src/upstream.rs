@@ -5,9 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,23 +15,52 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::config::GatewayConfig;
+use crate::config::{GatewayConfig, Upstream};
 use crate::error::{CallError, Error};
+use crate::outgoing::Outgoing;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The connections to all upstreams.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
-    client: Client<Dialer, Full<Bytes>>,
+    client: Client<Dialer, Outgoing>,
+    terms: Terms,
+}
+
+/// What a pool is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Terms {
     connect_timeout: Duration,
     first_byte_timeout: Duration,
+    idle_timeout: Duration,
+    idle_max: usize,
+    has_roots: bool,
+}
+
+impl Terms {
+    fn of(config: &GatewayConfig) -> Self {
+        Terms {
+            connect_timeout: config.connect_timeout,
+            first_byte_timeout: config.first_byte_timeout,
+            idle_timeout: config.pool_idle_timeout,
+            idle_max: config.pool_idle_max,
+            has_roots: needs_roots(config).is_some(),
+        }
+    }
 }
 
 impl Pool {
     /// Makes an empty pool.
     pub(crate) fn new(config: &GatewayConfig) -> Result<Self, Error> {
         Ok(Pool::with_tls(config, tls(config)?))
+    }
+
+    /// Returns whether it serves a configuration as it is.
+    pub(crate) fn suits(&self, config: &GatewayConfig) -> bool {
+        let wanted = Terms::of(config);
+        let has_roots = self.terms.has_roots || !wanted.has_roots;
+        has_roots && Terms { has_roots: self.terms.has_roots, ..wanted } == self.terms
     }
 
     fn with_tls(config: &GatewayConfig, tls: ClientConfig) -> Self {
@@ -44,19 +71,20 @@ impl Pool {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .build(dialer);
-        Pool { client, connect_timeout: config.connect_timeout, first_byte_timeout: config.first_byte_timeout }
+        Pool { client, terms: Terms::of(config) }
     }
 
     /// Sends a request and waits for the head of the answer. Dropping the future, or the body, ends the exchange.
     pub(crate) async fn send(
         &self,
         upstream: &str,
-        request: Request<Full<Bytes>>,
+        request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, CallError> {
-        match tokio::time::timeout(self.first_byte_timeout, self.client.request(request)).await {
+        let first_byte_timeout = self.terms.first_byte_timeout;
+        match tokio::time::timeout(first_byte_timeout, self.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.explain(upstream, &error)),
-            Err(_) => Err(CallError::FirstByte { upstream: upstream.to_owned(), after: self.first_byte_timeout }),
+            Err(_) => Err(CallError::FirstByte { upstream: upstream.to_owned(), after: first_byte_timeout }),
         }
     }
 
@@ -67,7 +95,7 @@ impl Pool {
             deepest = source;
         }
         if deepest.is::<DialTimeout>() {
-            return CallError::ConnectTimeout { upstream, after: self.connect_timeout };
+            return CallError::ConnectTimeout { upstream, after: self.terms.connect_timeout };
         }
         let found = deepest.to_string();
         if error.is_connect() { CallError::Connect { upstream, found } } else { CallError::Cut { upstream, found } }
@@ -114,8 +142,7 @@ fn connector(config: &GatewayConfig, tls: ClientConfig) -> HttpsConnector<HttpCo
 /// Returns how TLS is spoken: with the system's roots, which are only read where an upstream needs them, as that takes
 /// longer than all the rest of the start.
 fn tls(config: &GatewayConfig) -> Result<ClientConfig, Error> {
-    let https = config.upstreams.iter().find(|upstream| upstream.base_url.scheme_str() == Some("https"));
-    let Some(upstream) = https else { return Ok(trusting(RootCertStore::empty())) };
+    let Some(upstream) = needs_roots(config) else { return Ok(trusting(RootCertStore::empty())) };
     let failed = |source| Error::Roots { upstream: upstream.name.clone(), source };
     Ok(tls_builder().with_native_roots().map_err(failed)?.with_no_client_auth())
 }
@@ -127,6 +154,11 @@ pub(crate) fn tls_for(scheme: Option<&str>, whom: &str) -> Result<ClientConfig, 
     }
     let failed = |source| Error::Roots { upstream: whom.to_owned(), source };
     Ok(tls_builder().with_native_roots().map_err(failed)?.with_no_client_auth())
+}
+
+/// Returns the first upstream that is reached by https.
+fn needs_roots(config: &GatewayConfig) -> Option<&Upstream> {
+    config.upstreams.iter().find(|upstream| upstream.base_url.scheme_str() == Some("https"))
 }
 
 fn trusting(roots: RootCertStore) -> ClientConfig {
@@ -141,6 +173,7 @@ fn tls_builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http::StatusCode;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -172,8 +205,8 @@ mod tests {
         (uri, certificate)
     }
 
-    fn request(uri: Uri) -> Request<Full<Bytes>> {
-        Request::post(uri).body(Full::new(Bytes::from_static(b"{}"))).unwrap()
+    fn request(uri: Uri) -> Request<Outgoing> {
+        Request::post(uri).body(Outgoing::whole(Bytes::from_static(b"{}"))).unwrap()
     }
 
     #[tokio::test]

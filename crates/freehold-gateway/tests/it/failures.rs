@@ -82,7 +82,7 @@ fn requests_that_cannot_be_served_say_why() {
             (CHAT, "", &long, 413, "1000 bytes"),
             (CHAT, "content-encoding: lzma\r\n", "x", 415, "lzma"),
             (CHAT, "", r#"{"model":"other","messages":[]}"#, 404, "vendor (openai.chat: gpt-4o)"),
-            ("/v1/messages", "", r#"{"model":"gpt-4o","max_tokens":1,"messages":[]}"#, 404, "anthropic.messages"),
+            ("/v1/embeddings", "", r#"{"model":"ada","input":"a"}"#, 404, "openai.embeddings"),
             (CHAT, "", r#"{"messages":[]}"#, 404, "vendor"),
         ];
         for (path, headers, body, expected, part) in cases {
@@ -153,6 +153,9 @@ fn unknown_paths_and_methods_are_answered_in_json() {
     house::run(async {
         let house = House::new(house::config(vec![])).await;
         let mut unknown = caller::post(house.addr, "/v1/completions", "", "{}").await;
+        assert_eq!(unknown.status, 404);
+        assert!(unknown.json().await["error"]["message"].as_str().unwrap().contains("no upstream"));
+        let mut unknown = caller::post(house.addr, "/completions", "", "{}").await;
         assert_eq!(unknown.status, 404);
         assert!(unknown.json().await["error"]["message"].as_str().unwrap().contains("/v1/chat/completions"));
         let mut method = caller::get(house.addr, CHAT).await;

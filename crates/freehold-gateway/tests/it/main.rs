@@ -9,6 +9,7 @@ mod failures;
 mod house;
 mod mock;
 mod observing;
+mod passage;
 mod passing;
 mod recording;
 mod routing;

@@ -70,7 +70,8 @@ impl Exchange {
         };
         let (first_line, headers) = crate::caller::parse_head(&bytes[..head_end]);
         let mut body = bytes.split_off(head_end + 4);
-        let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse::<usize>().unwrap();
+        let length = headers.iter().find(|(name, _)| name == "content-length");
+        let length = length.map_or(0, |(_, length)| length.parse::<usize>().unwrap());
         while body.len() < length {
             if socket.read_buf(&mut body).await.ok()? == 0 {
                 return None;

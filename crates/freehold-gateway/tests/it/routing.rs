@@ -55,12 +55,15 @@ fn a_move_takes_effect_on_the_next_call_and_not_on_those_in_flight() {
 fn moves_that_cannot_be_carried_out_are_refused_clearly() {
     house::run(async {
         let mut vendor = Mock::start().await;
-        let upstreams = vec![house::upstream("vendor", vendor.addr, &[Api::OpenAiChat])];
-        let moves = [("triage", "vendor", "gpt-4o-mini"), ("reply", "gone", "m"), ("extract", "engine", "absent")];
+        let upstreams = vec![
+            house::upstream("vendor", vendor.addr, &[Api::OpenAiChat]),
+            house::upstream("files", vendor.addr, &[Api::Opaque]),
+        ];
+        let moves = [("triage", "files", "gpt-4o-mini"), ("reply", "gone", "m"), ("extract", "engine", "absent")];
         let house = House::with_routes(house::config(upstreams), house::generation(1, &moves)).await;
         let body = r#"{"model":"claude","max_tokens":1,"messages":[{"role":"user","content":"hi"}]}"#;
         for (step, status, parts) in [
-            ("triage", 501, ["openai.chat", "anthropic.messages"]),
+            ("triage", 501, ["opaque", "anthropic.messages"]),
             ("reply", 500, ["\"gone\"", "vendor (openai.chat"]),
             ("extract", 404, ["\"absent\"", "none"]),
         ] {

@@ -1,0 +1,100 @@
+//! Has our own engine answer a call, in the caller's dialect.
+
+use std::collections::VecDeque;
+
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use freehold_wire::write::Head;
+use freehold_wire::{Answer, Api, estimate, translate};
+
+use crate::calls::Arrived;
+use crate::error::CallError;
+use crate::identify::{self, View};
+use crate::local;
+use crate::record::{Ending, OpenRecord, Shape};
+
+use super::{Answered, Content, On};
+
+/// Asks a model of our own engine.
+pub(super) async fn ask(
+    on: On<'_>,
+    model: &str,
+    arrived: &Arrived,
+    record: &mut OpenRecord,
+) -> Result<Answered, CallError> {
+    let request = match &arrived.view.request {
+        Ok(request) => request,
+        Err(error) => return Err(CallError::Unread(error.to_string())),
+    };
+    if arrived.view.without_billing.is_some() {
+        record.told_mut().removed = Some("billing-line");
+    }
+    match arrived.api {
+        Api::AnthropicCountTokens => return Ok(count_tokens(&arrived.view, record)),
+        Api::OpenAiEmbeddings => {
+            return Err(CallError::NotOffered { what: "vectors (/v1/embeddings)", by: format!("engine/{model}") });
+        }
+        Api::OpenAiResponses => stands_alone(arrived, || format!("engine/{model}"))?,
+        Api::OpenAiChat | Api::AnthropicMessages | Api::Opaque => {}
+    }
+    let head = Head { stream_usage: request.stream_usage, ..head(record, model) };
+    let asked = local::Asked { model, request, first_byte_timeout: on.current.config.first_byte_timeout };
+    if request.stream {
+        let source = local::streamed(&on.shared.engine, asked, head).await?;
+        record.we_answer(StatusCode::OK, Shape::Streamed);
+        return Ok(Answered {
+            status: StatusCode::OK,
+            headers: stream_headers(),
+            content: Content::Flowing(source, VecDeque::new()),
+        });
+    }
+    let (body, usage) = local::whole(&on.shared.engine, asked, &head).await?;
+    record.we_answer(StatusCode::OK, Shape::Whole);
+    record.copy(&body);
+    let ending = Ending { usage, ..Ending::default() };
+    Ok(Answered { status: StatusCode::OK, headers: json_headers(), content: Content::Whole(body, ending) })
+}
+
+/// Answers how many tokens a request has, by an estimate that says that it is one.
+pub(super) fn count_tokens(view: &View, record: &mut OpenRecord) -> Answered {
+    let counted = |request| estimate::usage(request, &Answer::default()).input;
+    let input = view.request.as_ref().map_or(0, counted);
+    let body = translate::count_tokens_answer(input);
+    record.told_mut().is_estimated = true;
+    record.we_answer(StatusCode::OK, Shape::Whole);
+    record.copy(&body);
+    Answered {
+        status: StatusCode::OK,
+        headers: json_headers(),
+        content: Content::Whole(body.into(), Ending::default()),
+    }
+}
+
+/// Checks that a request of the Responses dialect brings all it refers to: nothing is kept here from call to call.
+pub(super) fn stands_alone(arrived: &Arrived, by: impl Fn() -> String) -> Result<(), CallError> {
+    let body = arrived.plain.as_ref().unwrap_or(&arrived.body);
+    match identify::kept_reference(body) {
+        Some(field) => Err(CallError::NotKept { field, by: by() }),
+        None => Ok(()),
+    }
+}
+
+/// Returns the head of an answer that is written here, and tells no usage where it is streamed.
+pub(super) fn head(record: &OpenRecord, model: &str) -> Head {
+    let call = record.call();
+    Head { id: call.id.clone(), model: model.to_owned(), created_s: call.at_ms / 1000, stream_usage: false }
+}
+
+/// Returns the headers of an answer in JSON.
+pub(super) fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+}
+
+/// Returns the headers of a stream that is written here.
+pub(super) fn stream_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers
+}
