@@ -167,3 +167,46 @@ fn keeps_thoughts_only(value: &Value) -> bool {
         |edit: &Value| edit.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("clear_thinking"));
     value.as_object().is_some_and(|members| members.len() <= 1) && edits.iter().all(is_thought)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spell(fate: Fate) -> String {
+        match fate {
+            Carried => "carried".to_owned(),
+            Hint => "left out as a hint".to_owned(),
+            Refused(why) => format!("refused: {why}"),
+        }
+    }
+
+    /// Whoever changes a fate changes the page that users read.
+    #[test]
+    fn the_reference_page_has_every_row() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/dialects.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        for from in Api::DIALECTS {
+            for (name, first, second) in rows(from) {
+                let row = format!("| `{name}` | {} | {} |", spell(*first), spell(*second));
+                let section = page
+                    .split("\n### From ")
+                    .find(|section| section.lines().next().is_some_and(|title| title.contains(&format!("(`{from}`)"))));
+                assert!(
+                    section.is_some_and(|section| section.contains(&row)),
+                    "no row in the section of {from}:\n{row}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_field_is_listed_twice() {
+        for from in Api::DIALECTS {
+            let mut names: Vec<&str> = rows(from).iter().map(|(name, ..)| *name).collect();
+            names.sort_unstable();
+            let count = names.len();
+            names.dedup();
+            assert_eq!(names.len(), count, "{from}");
+        }
+    }
+}
