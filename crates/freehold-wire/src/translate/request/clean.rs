@@ -27,6 +27,10 @@ pub(super) fn piece(piece: Piece, path: &str, losses: &mut Losses) -> Result<Opt
             return file(source, name, path, losses);
         }
         Piece::Call(call) => Piece::Call(self::call(call, path, losses)?),
+        Piece::Result { id, .. } if losses.has_lost_call(&id) => {
+            losses.lose(path, "the call that it answers is left out")?;
+            return Ok(None);
+        }
         Piece::Result { id, said, rest } => result(id, said, (rest, path), losses)?,
         Piece::Thinking { text, rest, .. } => return Ok(thinking(text, signature(&rest), losses.to)),
         Piece::Other { value, .. } => return other(&value, path, losses),
@@ -200,5 +204,8 @@ fn other(value: &Value, path: &str, losses: &mut Losses) -> Result<Option<Piece>
         _ => "the other dialect has no such part",
     };
     losses.lose(path, why)?;
+    if let Some(id) = value.get("call_id").or_else(|| value.get("id")).and_then(Value::as_str) {
+        losses.lose_call(id);
+    }
     Ok(None)
 }

@@ -1,5 +1,7 @@
 //! What is lost on the way, and what is said about it.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::Api;
@@ -12,6 +14,8 @@ pub(super) struct Losses {
     pub(super) to: Api,
     on_loss: OnLoss,
     lost: Vec<String>,
+    /// The ids of calls that were left out: their results have to go too.
+    calls: HashSet<String>,
 }
 
 /// Kinds of objects; each has members that no answer depends on.
@@ -31,7 +35,7 @@ const MARKS: [&str; 5] = ["cache_control", "prompt_cache_breakpoint", "id", "sta
 
 impl Losses {
     pub(super) fn new(from: Api, to: Api, on_loss: OnLoss) -> Self {
-        Losses { from, to, on_loss, lost: Vec::new() }
+        Losses { from, to, on_loss, lost: Vec::new(), calls: HashSet::new() }
     }
 
     pub(super) fn into_lost(self) -> Vec<String> {
@@ -53,6 +57,16 @@ impl Losses {
             }
             OnLoss::Refuse => Err(Error::Unfaithful { from: self.from, to: self.to, field, why }),
         }
+    }
+
+    /// Notes that a call is left out whose result may follow.
+    pub(super) fn lose_call(&mut self, id: &str) {
+        self.calls.insert(id.to_owned());
+    }
+
+    /// Returns whether the call of this id was left out.
+    pub(super) fn has_lost_call(&self, id: &str) -> bool {
+        self.calls.contains(id)
     }
 
     /// Notes the members of an object that no typed form has taken up and that may matter.
