@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::calls::{count, integer};
 use crate::error::Error;
+use crate::seal::{Purpose, Seal};
 use crate::store::Store;
 
 /// What an assessment compares, and how.
@@ -57,11 +58,11 @@ pub struct Replay {
 const INSERT_HEAD: &str = "INSERT INTO assessment (id, at_ms, step, candidate, incumbent, plan) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const SELECT: &str = "SELECT id, at_ms, step, candidate, incumbent, plan, result, finished_ms FROM assessment";
-const UPSERT_REPLAY: &str = "INSERT INTO replay (assessment, \"case\", arm, answer, failure, total_us, first_byte_us) \
-    SELECT row, ?2, ?3, ?4, ?5, ?6, ?7 FROM assessment WHERE id = ?1 \
+const UPSERT_REPLAY: &str = "INSERT INTO replay (assessment, \"case\", arm, answer, failure, total_us, first_byte_us, \
+    sealed_answer) SELECT row, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM assessment WHERE id = ?1 \
     ON CONFLICT (assessment, arm, \"case\") DO UPDATE SET answer = excluded.answer, failure = excluded.failure, \
-    total_us = excluded.total_us, first_byte_us = excluded.first_byte_us";
-const SELECT_REPLAYS: &str = "SELECT \"case\", arm, answer, failure, total_us, first_byte_us FROM replay \
+    total_us = excluded.total_us, first_byte_us = excluded.first_byte_us, sealed_answer = excluded.sealed_answer";
+const SELECT_REPLAYS: &str = "SELECT \"case\", arm, answer, failure, total_us, first_byte_us, sealed_answer FROM replay \
     WHERE assessment = (SELECT row FROM assessment WHERE id = ?1) ORDER BY row";
 
 impl Store {
@@ -99,15 +100,15 @@ impl Store {
     /// Fails when there is no such assessment or the store cannot be written.
     pub fn add_replays(&self, assessment: &str, replays: &[Replay]) -> Result<(), Error> {
         let doing = "add replays";
-        let answers: Result<Vec<Option<String>>, Error> = replays.iter().map(answer_text).collect();
-        let answers = answers?;
+        let answers = replays.iter().map(|replay| answer_columns(replay, self.seal()));
+        let answers = answers.collect::<Result<Vec<AnswerColumns>, Error>>()?;
         let is_known = self.write(doing, |transaction| {
             let mut statement = transaction.prepare_cached(UPSERT_REPLAY).map_err(Error::sql(doing))?;
             let mut is_known = true;
-            for (replay, answer) in replays.iter().zip(&answers) {
+            for (replay, (answer, sealed)) in replays.iter().zip(&answers) {
                 let (total_us, first_byte_us) = (integer(replay.total_us), replay.first_byte_us.map(integer));
-                let values =
-                    params![assessment, replay.case, replay.arm, answer, replay.failure, total_us, first_byte_us];
+                let (case, arm, failure) = (&replay.case, &replay.arm, &replay.failure);
+                let values = params![assessment, case, arm, answer, failure, total_us, first_byte_us, sealed];
                 is_known &= statement.execute(values).map_err(Error::sql(doing))? > 0;
             }
             Ok(is_known)
@@ -122,13 +123,13 @@ impl Store {
     pub fn replays(&self, assessment: &str) -> Result<Vec<Replay>, Error> {
         let doing = "read the replays of an assessment";
         let stored = self.read(|connection| {
-            let read = || -> rusqlite::Result<Vec<(Replay, Option<String>)>> {
+            let read = || -> rusqlite::Result<Vec<(Replay, AnswerColumns)>> {
                 connection.prepare_cached(SELECT_REPLAYS)?.query_map([assessment], replay_columns)?.collect()
             };
             read().map_err(Error::sql(doing))
         })?;
-        let parse = |(replay, answer): (Replay, Option<String>)| {
-            let answer = answer.map(|text| json("an answer", &text)).transpose()?;
+        let parse = |(replay, answer): (Replay, AnswerColumns)| {
+            let answer = opened(answer, self.seal())?.map(|text| json("an answer", &text)).transpose()?;
             Ok(Replay { answer, ..replay })
         };
         stored.into_iter().map(parse).collect()
@@ -175,9 +176,22 @@ impl Store {
     }
 }
 
-fn answer_text(replay: &Replay) -> Result<Option<String>, Error> {
+/// An answer as text, or sealed.
+type AnswerColumns = (Option<String>, Option<Vec<u8>>);
+
+fn answer_columns(replay: &Replay, seal: Option<&Seal>) -> Result<AnswerColumns, Error> {
     let text = replay.answer.as_ref().map(serde_json::to_string).transpose();
-    text.map_err(|source| Error::Json { what: "an answer", source })
+    let text = text.map_err(|source| Error::Json { what: "an answer", source })?;
+    match (text, seal) {
+        (Some(text), Some(seal)) => Ok((None, Some(seal.seal(Purpose::Replay, text.as_bytes())?))),
+        (text, _) => Ok((text, None)),
+    }
+}
+
+fn opened((text, sealed): AnswerColumns, seal: Option<&Seal>) -> Result<Option<String>, Error> {
+    let (Some(sealed), Some(seal)) = (sealed, seal) else { return Ok(text) };
+    let opened = String::from_utf8(seal.open(Purpose::Replay, &sealed)?);
+    opened.map(Some).map_err(|error| Error::Unreadable { what: "an answer", found: error.to_string() })
 }
 
 fn select(connection: &Connection, sql: &str, values: &[&str]) -> Result<Vec<Assessment>, Error> {
@@ -206,7 +220,7 @@ fn parse((mut assessment, plan, result): (Assessment, String, Option<String>)) -
     Ok(assessment)
 }
 
-fn replay_columns(row: &Row<'_>) -> rusqlite::Result<(Replay, Option<String>)> {
+fn replay_columns(row: &Row<'_>) -> rusqlite::Result<(Replay, AnswerColumns)> {
     let first_byte_us: Option<i64> = row.get(5)?;
     let replay = Replay {
         case: row.get(0)?,
@@ -216,7 +230,7 @@ fn replay_columns(row: &Row<'_>) -> rusqlite::Result<(Replay, Option<String>)> {
         total_us: count(row, 4)?,
         first_byte_us: first_byte_us.map(|us| u64::try_from(us).unwrap_or(0)),
     };
-    Ok((replay, row.get(2)?))
+    Ok((replay, (row.get(2)?, row.get(6)?)))
 }
 
 fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Error> {

@@ -116,7 +116,7 @@ impl BodyWriter {
             return Ok(parent);
         }
         let new = &pieces[known_pieces..];
-        let text: Vec<u8> = new.iter().flat_map(|piece| piece.as_ref()).copied().collect();
+        let text: Vec<u8> = new.iter().flat_map(AsRef::as_ref).copied().collect();
         let packed = self.packer.pack(connection, &text)?;
         let (parent_row, parent_bytes) = (parent.map(|place| place.segment), parent.map(|place| place.bytes as u64));
         let segment = connection.prepare_cached(INSERT_SEGMENT)?.insert(params![
@@ -176,15 +176,14 @@ pub(crate) fn kept_columns(kept: &Kept) -> (bool, i64) {
     (kept.masked, number)
 }
 
-/// Reads what is kept of the bodies of the call in that row, from the numbers of `call.masked` and `call.kept`.
-pub(crate) fn read_kept(connection: &Connection, row: i64, masked: bool, number: i64) -> Result<Kept, Error> {
-    let instead = match number {
-        KEPT_WHOLE => None,
-        KEPT_DIGESTS => Some(read_digests(connection, row).map_err(Error::sql("read the digests of a call"))?),
-        KEPT_NOT_ANY_MORE => Some(Instead::Expired),
-        _ => return Err(Error::Unreadable { what: "what is kept of a call", found: number.to_string() }),
-    };
-    Ok(Kept { masked, instead })
+/// Reads what stands in for the bodies of the call in that row, from the number of `call.kept`.
+pub(crate) fn read_instead(connection: &Connection, row: i64, number: i64) -> Result<Option<Instead>, Error> {
+    match number {
+        KEPT_WHOLE => Ok(None),
+        KEPT_DIGESTS => read_digests(connection, row).map(Some).map_err(Error::sql("read the digests of a call")),
+        KEPT_NOT_ANY_MORE => Ok(Some(Instead::Expired)),
+        _ => Err(Error::Unreadable { what: "what is kept of a call", found: number.to_string() }),
+    }
 }
 
 fn read_digests(connection: &Connection, row: i64) -> rusqlite::Result<Instead> {

@@ -1,6 +1,6 @@
 //! Calls as rows: written once, read back whole.
 
-use freehold_wire::{Call, Failure, Reference, ReferenceKind, Timings, Usage};
+use freehold_wire::{Call, Failure, Kept, Reference, ReferenceKind, Timings, Usage};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::body::{self, BodyReader};
@@ -159,7 +159,8 @@ fn read(connection: &Connection, bodies: &BodyReader, row: &Row<'_>) -> Result<C
         None => None,
     };
     let number = row.get(9).map_err(sql())?;
-    let kept = body::read_kept(connection, number, row.get(26).map_err(sql())?, row.get(27).map_err(sql())?)?;
+    let instead = body::read_instead(connection, number, row.get(27).map_err(sql())?)?;
+    let kept = Kept { masked: row.get(26).map_err(sql())?, instead };
     let (request, response) = match (&kept.instead, bodies.read(connection, number)?) {
         (_, Some(bodies)) => bodies,
         (Some(_), None) => (Vec::new(), Vec::new()),

@@ -45,6 +45,9 @@ CREATE TABLE digest (
 ALTER TABLE call ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
 -- 0: the bodies are there; 1: digests; 2: they were removed when their time was over.
 ALTER TABLE call ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+-- So that the oldest bodies of a step are found however many have gone.
+DROP INDEX call_by_step;
+CREATE INDEX call_by_step ON call (step, kept, at_ms);
 
 -- How often segments were removed: who remembers where pieces lie forgets it when this changes.
 CREATE TABLE removal (

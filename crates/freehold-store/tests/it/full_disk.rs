@@ -4,21 +4,9 @@ use freehold_store::{ErrorKind, Limits, Receipt, RecorderConfig, Store};
 use freehold_wire::Call;
 use rusqlite::Connection;
 
-use crate::sample::{call, roomy, store};
+use crate::sample::{call, noise, roomy, store};
 
 const MIB: u64 = 1 << 20;
-
-/// Returns bytes that cannot be compressed.
-fn noise(bytes: usize, seed: i64) -> Vec<u8> {
-    let mut state = seed as u64 + 1;
-    let next = || {
-        // Steele, Lea and Flood 2014: SplitMix64.
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        (mixed >> 32) as u8
-    };
-    std::iter::repeat_with(next).take(bytes).collect()
-}
 
 /// Fills the database with rows that are not ours, up to the limit of its size.
 fn fill(path: &std::path::Path, bytes_max: u64) -> Connection {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it expects")]
 
 mod assessments;
+mod bodies;
 mod calls;
 mod durability;
 #[cfg(unix)]

@@ -48,3 +48,15 @@ pub(crate) fn failed(id: &str, at_ms: i64) -> Call {
 pub(crate) fn roomy() -> RecorderConfig {
     RecorderConfig::default()
 }
+
+/// Returns bytes that cannot be compressed.
+pub(crate) fn noise(bytes: usize, seed: i64) -> Vec<u8> {
+    let mut state = seed as u64 + 1;
+    let next = || {
+        // Steele, Lea and Flood 2014: SplitMix64.
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}

@@ -1,0 +1,159 @@
+//! Removes bodies whose time is over, in small batches, and the pieces that nobody refers to any more. Sums stay.
+//!
+//! Rows of calls stay too, with their tokens, times and step; only what was said goes.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::body::KEPT_NOT_ANY_MORE;
+use crate::calls::count;
+use crate::error::Error;
+use crate::store::Store;
+
+/// How many calls lose their bodies in one transaction: a few milliseconds of the write lock.
+const BATCH_CALLS: i64 = 200;
+
+const SELECT_DUE: &str = "SELECT row FROM call WHERE step = ?1 AND at_ms < ?2 AND kept = 0 ORDER BY at_ms LIMIT ?3";
+const SELECT_STEPS: &str = "SELECT id, name FROM step";
+const SELECT_WAYS: &str = "SELECT steady, grown FROM body WHERE call = ?1";
+const SELECT_IS_CASE: &str =
+    "SELECT EXISTS (SELECT 1 FROM replay WHERE \"case\" = (SELECT id FROM call WHERE row = ?1))";
+const MARK: &str = "UPDATE call SET kept = ?2, answered = 0 WHERE row = ?1";
+const DELETE_BODY: &str = "DELETE FROM body WHERE call = ?1";
+const DELETE_WHOLE: &str = "DELETE FROM whole_body WHERE call = ?1";
+const SELECT_UNUSED: &str = "SELECT parent FROM segment WHERE row = ?1 \
+    AND NOT EXISTS (SELECT 1 FROM segment WHERE parent = ?1) \
+    AND NOT EXISTS (SELECT 1 FROM body WHERE steady = ?1) AND NOT EXISTS (SELECT 1 FROM body WHERE grown = ?1)";
+const DELETE_SEGMENT: &str = "DELETE FROM segment WHERE row = ?1";
+const COUNT_REMOVAL: &str = "UPDATE removal SET times = times + 1";
+
+/// How long bodies are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Of steps that are not named; `None` keeps them for ever.
+    pub days: Option<u32>,
+    /// Of single steps.
+    pub steps: Vec<(String, Option<u32>)>,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// Calls whose bodies are gone.
+    pub calls: u64,
+    /// Those of them that an assessment replayed: it can still be read, and no longer be repeated on them.
+    pub cases: u64,
+    /// Pieces that nobody referred to any more.
+    pub segments: u64,
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+impl Retention {
+    /// Returns whether anything is ever removed.
+    pub fn is_limited(&self) -> bool {
+        self.days.is_some() || self.steps.iter().any(|(_, days)| days.is_some())
+    }
+
+    /// Returns the days of a step.
+    fn days_of(&self, step: &str) -> Option<u32> {
+        self.steps.iter().find(|(name, _)| name == step).map_or(self.days, |(_, days)| *days)
+    }
+}
+
+impl Store {
+    /// Removes one batch of bodies that are too old at `now_ms`, and returns what went; nothing is left when no call went.
+    ///
+    /// The oldest go first, a step at a time. Call it again until nothing goes, and let others write in between.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be written; then nothing of the batch was removed.
+    pub fn remove_expired(&self, retention: &Retention, now_ms: i64) -> Result<Removed, Error> {
+        let doing = "remove bodies whose time is over";
+        let Some((step, before_ms)) = self.read(|connection| due(connection, retention, now_ms))? else {
+            return Ok(Removed::default());
+        };
+        self.write(doing, |transaction| remove_batch(transaction, step, before_ms).map_err(Error::sql(doing)))
+    }
+
+    /// Gives the room of what was removed back to the disk, and writes the file anew without gaps; nobody else can write
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be written, or the disk has no room for a second file.
+    pub fn compact(&self) -> Result<(), Error> {
+        let doing = "compact the store";
+        self.read(|connection| {
+            connection.execute_batch("VACUUM").map_err(Error::sql(doing))?;
+            let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
+            connection.query_row(truncate, [], |_| Ok(())).map_err(Error::sql(doing))
+        })
+    }
+}
+
+/// Returns a step that has a body to remove, and the time before which it has.
+fn due(connection: &Connection, retention: &Retention, now_ms: i64) -> Result<Option<(i64, i64)>, Error> {
+    let sql = || Error::sql("look for bodies whose time is over");
+    let mut statement = connection.prepare_cached(SELECT_STEPS).map_err(sql())?;
+    let steps = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
+    for step in steps.map_err(sql())? {
+        let (step, name) = step.map_err(sql())?;
+        let Some(days) = retention.days_of(&name) else { continue };
+        let before_ms = now_ms.saturating_sub(i64::from(days) * DAY_MS);
+        let mut first = connection.prepare_cached(SELECT_DUE).map_err(sql())?;
+        let found = first.query_row(params![step, before_ms, 1], |row| row.get::<_, i64>(0)).optional();
+        if found.map_err(sql())?.is_some() {
+            return Ok(Some((step, before_ms)));
+        }
+    }
+    Ok(None)
+}
+
+fn remove_batch(transaction: &Transaction<'_>, step: i64, before_ms: i64) -> rusqlite::Result<Removed> {
+    let mut select = transaction.prepare_cached(SELECT_DUE)?;
+    let rows = select.query_map(params![step, before_ms, BATCH_CALLS], |row| row.get(0))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut removed = Removed::default();
+    for row in rows {
+        let is_case: bool = transaction.prepare_cached(SELECT_IS_CASE)?.query_row([row], |row| row.get(0))?;
+        removed.calls += 1;
+        removed.cases += u64::from(is_case);
+        removed.segments += remove_bodies(transaction, row)?;
+    }
+    transaction.prepare_cached(COUNT_REMOVAL)?.execute([])?;
+    Ok(removed)
+}
+
+/// Removes the bodies of the call in that row, and returns how many segments went with them.
+fn remove_bodies(transaction: &Transaction<'_>, row: i64) -> rusqlite::Result<u64> {
+    let mut select = transaction.prepare_cached(SELECT_WAYS)?;
+    let ways = select.query_row([row], |row| Ok([row.get::<_, Option<i64>>(0)?, row.get(1)?])).optional()?;
+    transaction.prepare_cached(DELETE_BODY)?.execute([row])?;
+    transaction.prepare_cached(DELETE_WHOLE)?.execute([row])?;
+    transaction.prepare_cached(MARK)?.execute(params![row, KEPT_NOT_ANY_MORE])?;
+    let mut segments = 0;
+    for way in ways.into_iter().flatten() {
+        let mut next = way;
+        while let Some(segment) = next {
+            let mut unused = transaction.prepare_cached(SELECT_UNUSED)?;
+            let Some(parent) = unused.query_row([segment], |row| row.get(0)).optional()? else { break };
+            transaction.prepare_cached(DELETE_SEGMENT)?.execute([segment])?;
+            segments += 1;
+            next = parent;
+        }
+    }
+    Ok(segments)
+}
+
+impl Store {
+    /// Returns how many calls have lost their bodies because their time was over.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn expired_calls(&self) -> Result<u64, Error> {
+        let select = "SELECT count(*) FROM call WHERE kept = ?1";
+        self.read(|connection| {
+            let counted = connection.query_row(select, [KEPT_NOT_ANY_MORE], |row| count(row, 0));
+            counted.map_err(Error::sql("count calls without bodies"))
+        })
+    }
+}
