@@ -152,3 +152,28 @@ fn counts_of_losses_are_the_same_in_both_ways_of_asking() {
     }
     assert!(by_pair.values().all(|losses| *losses > 10), "{by_pair:?}");
 }
+
+/// Anthropic has rules about thinking that the other dialects do not have.
+#[test]
+fn thinking_goes_with_neither_a_forced_tool_nor_a_temperature() {
+    let tools = r#""tools":[{"type":"function","function":{"name":"f"}}]"#;
+    let body = |more: &str| format!(r#"{{"model":"m","messages":[],"reasoning_effort":"low",{tools}{more}}}"#);
+    for (more, field, kept) in [
+        (r#","tool_choice":"required""#, "reasoning_effort", "tool_choice"),
+        (r#","temperature":0.5"#, "temperature", "thinking"),
+    ] {
+        let body = body(more);
+        let carry = |on_loss| request(Api::OpenAiChat, Api::AnthropicMessages, body.as_bytes(), "m", on_loss);
+        let refused = carry(OnLoss::Refuse).unwrap_err();
+        assert!(matches!(&refused, Error::Unfaithful { field: found, .. } if found == field), "{refused}");
+        let accepted = carry(OnLoss::Accept).unwrap();
+        assert_eq!(accepted.lost, [field]);
+        let written: Value = serde_json::from_slice(&accepted.body).unwrap();
+        assert!(written.get(kept).is_some() && written.get("temperature").is_none(), "{written}");
+        assert_eq!(written.get("thinking").is_some(), kept == "thinking", "{written}");
+    }
+    for more in [r#","tool_choice":"auto""#, r#","temperature":1"#] {
+        let body = body(more);
+        request(Api::OpenAiChat, Api::AnthropicMessages, body.as_bytes(), "m", OnLoss::Refuse).unwrap();
+    }
+}

@@ -26,7 +26,7 @@ pub(super) fn carry(rest: &mut Members, members: &mut Members, losses: &mut Loss
     format::carry(rest, members, losses)?;
     stream(rest, members, losses)?;
     user(rest, members, losses);
-    temperature(rest, losses)?;
+    temperature(rest, members, losses)?;
     include(rest, losses)?;
     fields::carry(rest, members, losses)?;
     if losses.to == Api::OpenAiResponses && !members.contains_key("store") {
@@ -107,9 +107,17 @@ fn user(rest: &mut Members, members: &mut Members, losses: &Losses) {
     }
 }
 
-/// Keeps the temperature within what Anthropic takes, from 0 to 1.
-fn temperature(rest: &mut Members, losses: &mut Losses) -> Result<(), Error> {
-    if losses.to.is_anthropic() && rest.get("temperature").and_then(Value::as_f64).is_some_and(|value| value > 1.0) {
+/// Keeps the temperature within what Anthropic takes: from 0 to 1, and nothing but 1 while the model thinks.
+fn temperature(rest: &mut Members, members: &Members, losses: &mut Losses) -> Result<(), Error> {
+    let Some(value) = rest.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
+    if !losses.to.is_anthropic() {
+        return Ok(());
+    }
+    let thinking = members.get("thinking").and_then(|thinking| thinking.get("type")).and_then(Value::as_str);
+    if thinking == Some("adaptive") && value != 1.0 {
+        losses.lose("temperature", "Anthropic's dialect has none but 1 while the model thinks")?;
+        rest.shift_remove("temperature");
+    } else if value > 1.0 {
         losses.lose("temperature", "Anthropic's dialect goes up to 1")?;
         rest.insert("temperature".into(), 1.into());
     }

@@ -95,6 +95,7 @@ fn take_messages(rest: &mut Members, losses: &mut Losses) -> Result<Reasoning, E
 }
 
 fn put_messages(reasoning: &Reasoning, members: &mut Members, losses: &mut Losses) -> Result<(), Error> {
+    let field = if losses.from == Api::OpenAiChat { "reasoning_effort" } else { "reasoning.effort" };
     let effort = match reasoning.effort.as_deref() {
         Some("none") => {
             members.insert("thinking".into(), json!({"type": "disabled"}));
@@ -106,13 +107,15 @@ fn put_messages(reasoning: &Reasoning, members: &mut Members, losses: &mut Losse
         Some("xhigh") => Some("xhigh"),
         Some("max") => Some("max"),
         Some(_) => {
-            let field = if losses.from == Api::OpenAiChat { "reasoning_effort" } else { "reasoning.effort" };
             losses.lose(field, "Anthropic's dialect has no such effort")?;
             None
         }
         None => None,
     };
-    if effort.is_some() || reasoning.is_shown == Some(true) {
+    if effort.is_some() && is_tool_forced(members) {
+        return losses.lose(field, "Anthropic's dialect has no thinking before a tool that must be called");
+    }
+    if effort.is_some() || (reasoning.is_shown == Some(true) && !is_tool_forced(members)) {
         let mut thinking = json!({"type": "adaptive"});
         if reasoning.is_shown == Some(true) {
             thinking["display"] = "summarized".into();
@@ -123,4 +126,10 @@ fn put_messages(reasoning: &Reasoning, members: &mut Members, losses: &mut Losse
         output_config(members).insert("effort".into(), effort.into());
     }
     Ok(())
+}
+
+/// Returns whether some tool must be called.
+fn is_tool_forced(members: &Members) -> bool {
+    let kind = members.get("tool_choice").and_then(|choice| choice.get("type")).and_then(Value::as_str);
+    matches!(kind, Some("any" | "tool"))
 }
