@@ -45,6 +45,7 @@ impl Found {
     /// Returns what an error means for further attempts.
     pub(crate) fn error(error: &CallError) -> Found {
         match error {
+            CallError::Status { status, .. } => Found::Status(*status, None),
             CallError::Connect { .. } => Found::Unsent,
             CallError::Cut { .. } => Found::BrokenOff,
             CallError::ConnectTimeout { .. } | CallError::FirstByte { .. } | CallError::Resting { .. } => {

@@ -5,6 +5,7 @@
 mod caller;
 mod cassettes;
 mod engine;
+mod failing_over;
 mod failures;
 mod house;
 mod mock;
@@ -12,6 +13,8 @@ mod observing;
 mod passage;
 mod passing;
 mod recording;
+mod reloading;
 mod routing;
 mod stopping;
 mod streaming;
+mod translating;
