@@ -13,14 +13,15 @@ mod steps;
 mod up;
 mod verdict;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::LogFormat;
 use crate::exit::{self, Exit};
 use crate::home::Place;
+use crate::logs;
 
 /// The way off rented intelligence: watch the LLM calls you make, judge open models on them, move what can be moved,
 /// and keep a way back.
@@ -32,6 +33,9 @@ use crate::home::Place;
 struct Arguments {
     #[command(flatten)]
     place: Place,
+    /// How the log on stderr is written [default: text]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -70,7 +74,7 @@ pub fn main() -> ExitCode {
     if matches!(arguments.command, Command::EngineWorker) {
         return freehold_engine::worker::run();
     }
-    log_to_stderr();
+    logs::start(&arguments.place, arguments.log_format);
     match run(arguments) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -108,17 +112,6 @@ fn usage(error: &clap::Error) -> ExitCode {
         eprintln!("error: cannot print: {failed}");
     }
     if wants_help { Exit::Done.into() } else { Exit::Input.into() }
-}
-
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("FREEHOLD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let has_color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let started = started.with_ansi(has_color);
-    if let Err(error) = started.try_init() {
-        eprintln!("warning: no log: {error}");
-    }
 }
 
 /// Returns the path of the running program, for starting workers of the same binary.

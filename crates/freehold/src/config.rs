@@ -4,4 +4,4 @@ pub mod layers;
 mod settings;
 
 pub use layers::{Layers, Origin};
-pub use settings::{Assess, Engine, Model, OnFailure, Record, Server, Settings, Upstream};
+pub use settings::{Assess, Engine, LogFormat, Model, Observe, OnFailure, Record, Server, Settings, Upstream};

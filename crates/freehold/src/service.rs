@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use freehold_engine::{Engine, EngineConfig, ModelInfo, ModelSpec, WorkerCommand};
 use freehold_gateway::{Gateway, GatewayConfig, RoutesHandle, Serving};
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Model, OnFailure, Settings};
 use crate::exit::Fault;
+use crate::facts::{Facts, PriceBook};
 use crate::home::RunningGateway;
 
 /// How often the running gateway looks whether the store has a new generation.
@@ -147,7 +149,7 @@ fn recorder_config(settings: &Settings) -> RecorderConfig {
     }
 }
 
-fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Fault> {
+fn gateway_config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
     let server = &settings.server;
     let mut config = GatewayConfig { listen: server.listen, ..GatewayConfig::default() };
     config.body_bytes_max = server.body_mib_max * MIB;
@@ -164,6 +166,7 @@ fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Fault> {
     for upstream in &settings.upstreams {
         config.upstreams.push(gateway_upstream(upstream)?);
     }
+    config.observe = observe(settings)?;
     Ok(config)
 }
 
@@ -186,6 +189,38 @@ fn gateway_upstream(upstream: &crate::config::Upstream) -> Result<freehold_gatew
             pause: Duration::from_millis(upstream.breaker_pause_ms),
         },
         ..freehold_gateway::Upstream::new(&upstream.name, base_url, &upstream.apis)
+    })
+}
+
+/// Builds what is told of calls as they end: their cost from the vendor facts, and where spans go.
+fn observe(settings: &Settings) -> anyhow::Result<freehold_gateway::Observe> {
+    let facts = Arc::new(Facts::load_or_embedded(settings.facts.path.as_deref())?);
+    let book = PriceBook::new(facts, settings.sellers());
+    let observe = &settings.observe;
+    if !(0.0..=1.0).contains(&observe.trace_sample) {
+        return Err(Fault::input(format!(
+            "trace_sample of [observe] is {}, not a share from 0 to 1",
+            observe.trace_sample
+        ))
+        .into());
+    }
+    let traces = observe.otlp_url.as_ref().map(|url| {
+        let parsed = url.parse().map_err(|error: http::uri::InvalidUri| {
+            Fault::input(format!("otlp_url of [observe]: {url:?}"))
+                .because(error)
+                .hint("write the address of a collector that takes OTLP over HTTP, such as http://localhost:4318")
+        })?;
+        Ok::<_, Fault>(freehold_gateway::TraceConfig {
+            url: parsed,
+            authorization: observe.otlp_authorization.clone(),
+            sample: observe.trace_sample,
+            reparent: observe.trace_reparent,
+        })
+    });
+    Ok(freehold_gateway::Observe {
+        pricing: Some(book.into_pricing(SystemTime::now)),
+        traces: traces.transpose()?,
+        access_log: observe.access_log,
     })
 }
 

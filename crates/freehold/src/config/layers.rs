@@ -29,6 +29,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("record", &["on_failure", "wait_ms_max", "commit_window_ms", "queue_calls_max", "queue_mib_max"]),
     ("engine", &["restarts_max", "restart_window_s", "load_timeout_s", "queue_requests_max"]),
     ("assess", &["margin", "confidence", "cases_max", "concurrency"]),
+    ("observe", &["otlp_url", "otlp_authorization", "trace_sample", "trace_reparent", "access_log", "log_format"]),
     ("facts", &["path"]),
     (
         "upstream",
@@ -114,7 +115,7 @@ impl Layers {
     /// Lays variables such as `FREEHOLD_SERVER_LISTEN` over what is there; `variables` are all of the environment.
     pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
         for (name, text) in variables {
-            let Some((section, key)) = KEYS.iter().take(5).find_map(|(section, keys)| {
+            let Some((section, key)) = KEYS.iter().take(6).find_map(|(section, keys)| {
                 let key = keys.iter().find(|key| name == variable(section, key))?;
                 Some((*section, *key))
             }) else {
@@ -158,7 +159,11 @@ impl Layers {
         self.origins
             .iter()
             .map(|(key, origin)| {
-                let shown = if key.ends_with(".key") { "***".to_owned() } else { self.shown(key) };
+                let shown = if key.ends_with(".key") || key.ends_with("_authorization") {
+                    "***".to_owned()
+                } else {
+                    self.shown(key)
+                };
                 (key.clone(), shown, origin.clone())
             })
             .collect()

@@ -20,6 +20,8 @@ pub struct Settings {
     pub engine: Engine,
     /// What an assessment takes when nothing is said.
     pub assess: Assess,
+    /// What is told of calls as they end, and how the log is written.
+    pub observe: Observe,
     /// Where newer vendor facts lie; the embedded ones are used otherwise.
     #[serde(default)]
     pub facts: Facts,
@@ -115,6 +117,36 @@ pub struct Assess {
     pub cases_max: usize,
     /// The most replays in flight.
     pub concurrency: usize,
+}
+
+/// `[observe]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Observe {
+    /// A collector of traces; none are made without one.
+    #[serde(default)]
+    pub otlp_url: Option<String>,
+    /// What the header `authorization` says to it.
+    #[serde(default)]
+    pub otlp_authorization: Option<Secret>,
+    /// The share of traces that begin here and are sent.
+    pub trace_sample: f64,
+    /// Whether upstreams are told our span as their parent, in the place of the caller's.
+    pub trace_reparent: bool,
+    /// Whether every call leaves a line in the log.
+    pub access_log: bool,
+    /// How the log is written.
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// `[facts]`.

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use freehold_gateway::Pricing;
 use freehold_wire::Usage;
 use jiff::Span;
 use jiff::civil::{Date, date};
@@ -125,6 +127,19 @@ impl PriceBook {
         self.tariff(upstream, model, day)?.cost_microusd(usage)
     }
 
+    /// Makes it what the gateway prices calls by. Machines of one's own cost nobody anything by the token.
+    #[must_use]
+    pub fn into_pricing(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Pricing {
+        Arc::new(move |upstream, model, usage| {
+            if self.is_own(upstream) {
+                return Some(0);
+            }
+            let seconds = now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let day = i32::try_from(seconds / 86_400).unwrap_or(i32::MAX);
+            self.cost_microusd((upstream, model), day, usage)
+        })
+    }
+
     fn look_up(&self, upstream: &str, model: &str) -> Periods {
         let first = self.changes.first().map_or(0, |day| day - 1);
         let days = std::iter::once(first).chain(self.changes.iter().copied());
@@ -193,6 +208,15 @@ mod tests {
         assert!(!is_priced("mine") && !is_priced("engine") && !is_priced("other"));
         assert!(book.is_own("mine") && book.is_own("engine") && !book.is_own("proxy"));
         assert!(book.tariff("openai", "claude-haiku-4-5", today).is_some(), "a mere name does not forbid others");
+    }
+
+    #[test]
+    fn gateway_is_told_the_price_of_today_and_that_own_machines_cost_nothing() {
+        let at = UNIX_EPOCH + std::time::Duration::from_secs(86_400 * u64::try_from(day("2026-08-31")).unwrap());
+        let pricing = book(&[("mine", "none")]).into_pricing(move || at);
+        assert_eq!(pricing("any", "claude-sonnet-5", &million()), Some(2_000_000));
+        assert_eq!(pricing("mine", "claude-sonnet-5", &million()), Some(0));
+        assert_eq!(pricing("any", "my-own-model", &million()), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod assess;
 mod clients;
 mod commands;
 mod import;
+mod logs;
 mod moves;
 mod real_data;
 mod report;
