@@ -4,10 +4,12 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 
 use freehold_wire::Api;
 
+use crate::admit::Permit;
+use crate::budget::{Begun, Estimate};
+use crate::config::Upstream;
 use crate::dispatch::{self, On};
 use crate::error::CallError;
 use crate::gateway::Shared;
@@ -26,14 +28,19 @@ pub(crate) struct Arrived {
     /// The body decoded, where it came compressed.
     pub plain: Option<Bytes>,
     pub view: View,
-    pub permit: OwnedSemaphorePermit,
+    pub permit: Permit,
 }
 
 /// Serves one call.
-pub(crate) async fn serve(shared: &Shared, api: Api, request: Request<Incoming>, stamp: Stamp) -> Response<ReplyBody> {
+pub(crate) async fn serve(
+    shared: &Shared,
+    api: Api,
+    mut request: Request<Incoming>,
+    stamp: Stamp,
+) -> Response<ReplyBody> {
     let current = shared.current.load_full();
     let on = On { shared, current: &current };
-    let (permit, mut record) = match admit(on, api, request.headers(), stamp) {
+    let (permit, mut record) = match admit(on, api, request.headers_mut(), stamp) {
         Ok(admitted) => admitted,
         Err(response) => return *response,
     };
@@ -55,11 +62,11 @@ pub(crate) async fn serve(shared: &Shared, api: Api, request: Request<Incoming>,
 pub(crate) fn admit(
     on: On<'_>,
     api: Api,
-    headers: &HeaderMap,
+    headers: &mut HeaderMap,
     stamp: Stamp,
-) -> Result<(OwnedSemaphorePermit, OpenRecord), Box<Response<ReplyBody>>> {
-    let permit = match on.shared.gate.admit(headers) {
-        Ok(permit) => permit,
+) -> Result<(Permit, OpenRecord), Box<Response<ReplyBody>>> {
+    let (permit, principal) = match on.shared.gate.admit(headers, &stamp) {
+        Ok(admitted) => admitted,
         Err(error) => {
             // What is turned away is counted but not recorded: under overload the records would be the load.
             tracing::warn!(%error, "turned a call away");
@@ -69,6 +76,7 @@ pub(crate) fn admit(
         }
     };
     let mut record = OpenRecord::open(&on.shared.keeper, api, stamp);
+    record.made_by(principal);
     record.join_trace(headers);
     record.call_mut().generation = on.shared.routes.current_number();
     Ok((permit, record))
@@ -78,7 +86,7 @@ async fn arrive(
     on: On<'_>,
     api: Api,
     request: Request<Incoming>,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
     record: &mut OpenRecord,
 ) -> Result<Arrived, CallError> {
     let (parts, body) = request.into_parts();
@@ -94,6 +102,7 @@ async fn arrive(
     view.step_by.clone_into(&mut call.step_by);
     call.run = view.run.take();
     call.model.clone_from(&view.model);
+    record.principal().check_scope(&record.call().step, &view.model)?;
     Ok(Arrived { api, parts, body, plain, view, permit })
 }
 
@@ -114,6 +123,24 @@ fn decide(on: On<'_>, arrived: &Arrived, record: &mut OpenRecord) -> Result<Vec<
     let step = arrived.view.routed_as.as_ref().unwrap_or(&record.call().step);
     let asked = Asked { api: arrived.api, model: &arrived.view.model, step };
     Ok(route::plan(asked, &generation, &on.current.config.upstreams, |model| on.shared.engine.serves(model))?)
+}
+
+/// Checks that whoever is asked next may be asked with the caller's key, and reserves what that may take of budgets.
+pub(crate) fn afford(
+    on: On<'_>,
+    upstream: Option<&Upstream>,
+    estimate: impl FnOnce() -> Estimate,
+    record: &mut OpenRecord,
+) -> Result<(), CallError> {
+    record.release();
+    if let Some(upstream) = upstream {
+        record.principal().check_upstream(upstream, &on.current.config.unbilled)?;
+    }
+    let begun = Begun { at_ms: record.call().at_ms, at: record.begun() };
+    if let Some(spend) = on.shared.gate.reserve(record.principal(), record.call(), estimate, begun)? {
+        record.spend(spend);
+    }
+    Ok(())
 }
 
 /// Tells the caller of an error, after its record.

@@ -3,10 +3,15 @@
 mod upstream;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use freehold_store::{Budget, UnknownPrice};
+
 use crate::Observe;
+use crate::listener::Listen;
+use crate::tls::TlsFiles;
 
 pub use upstream::{Breaker, Upstream};
 
@@ -17,10 +22,20 @@ pub const ENGINE: &str = "engine";
 pub(crate) const NOBODY: &str = "none";
 
 /// Everything the gateway is told at start.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct GatewayConfig {
-    /// The address to listen on; loopback only, as there are no keys yet to admit strangers by.
-    pub listen: SocketAddr,
+    /// Where to listen; at least one place. Those that others can reach need `require_keys`.
+    pub listen: Vec<Listen>,
+    /// The certificate of the places that speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1: as TLS negotiates it, and without TLS to those who begin with it.
+    pub http2: bool,
+    /// Whether every caller needs a virtual key.
+    pub require_keys: bool,
+    /// What steps may spend.
+    pub budgets: Vec<StepBudget>,
+    /// The upstreams that nobody bills for, such as machines of one's own: their calls cost a budget nothing. Our own engine is one.
+    pub unbilled: Vec<String>,
     /// The servers that calls may go to, in order of preference.
     pub upstreams: Vec<Upstream>,
     /// The dates on which models retire, as far as they are known; only said where models are listed.
@@ -33,6 +48,10 @@ pub struct GatewayConfig {
     pub connections_max: usize,
     /// The most calls at once; further ones are told to come back (429).
     pub calls_max: usize,
+    /// The most calls at once on one HTTP/2 connection.
+    pub streams_max: u32,
+    /// How long a caller may take to agree on TLS.
+    pub handshake_timeout: Duration,
     /// How long a caller may take to send the head of a request, idle keep-alive included.
     pub header_timeout: Duration,
     /// How long a caller may take to send the body of a request.
@@ -43,6 +62,8 @@ pub struct GatewayConfig {
     pub first_byte_timeout: Duration,
     /// How long an answer may stand still.
     pub idle_timeout: Duration,
+    /// How long a caller may take nothing of its answer before the connection is closed.
+    pub write_timeout: Duration,
     /// How long an unused connection to an upstream is kept.
     pub pool_idle_timeout: Duration,
     /// The most unused connections that are kept for each upstream.
@@ -62,18 +83,26 @@ pub struct GatewayConfig {
 impl Default for GatewayConfig {
     fn default() -> Self {
         GatewayConfig {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            listen: vec![Listen::Plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)))],
+            tls: None,
+            http2: true,
+            require_keys: false,
+            budgets: Vec::new(),
+            unbilled: Vec::new(),
             upstreams: Vec::new(),
             retirements: BTreeMap::new(),
             body_bytes_max: 64 << 20,
             header_bytes_max: 64 << 10,
             connections_max: 4096,
             calls_max: 1024,
+            streams_max: 256,
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(120),
             pool_idle_timeout: Duration::from_secs(60),
             pool_idle_max: 256,
             hold_max: Duration::from_secs(2),
@@ -96,14 +125,28 @@ pub enum OnRecordFailure {
     Refuse,
 }
 
+/// What a step may spend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepBudget {
+    /// The step.
+    pub step: String,
+    /// The budgets, all of which must suffice.
+    pub budgets: Vec<Budget>,
+    /// What a money budget does about a model whose price is not known.
+    pub unknown_price: UnknownPrice,
+}
+
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Listening beyond this machine would serve anyone, with our keys.
+    /// Listening beyond this machine without asking for keys would serve anyone, with our own.
     #[error(
-        "listening on {0} would let anyone in reach use the configured keys: only a loopback address is allowed until callers have keys"
+        "{0} can be reached by others, who would call with the configured keys: set require_keys = true below [server] and give each caller a key (freehold keys add), or listen on a loopback address"
     )]
-    NotLoopback(SocketAddr),
+    OpenToStrangers(Listen),
+    /// Nothing is listened on, or not in a way that works.
+    #[error("listening: {0}")]
+    Listen(&'static str),
     /// An upstream cannot be used.
     #[error("upstream {name:?}: {found}")]
     Upstream {
@@ -126,11 +169,9 @@ impl GatewayConfig {
     /// Checks everything that can be checked without touching the network.
     ///
     /// # Errors
-    /// The address is not loopback, an upstream is unusable or named twice, or a limit lets nothing through.
+    /// An address can be reached by strangers who need no keys, an upstream is unusable or named twice, or a limit lets nothing through.
     pub fn check(&self) -> Result<(), Error> {
-        if !self.listen.ip().is_loopback() {
-            return Err(Error::NotLoopback(self.listen));
-        }
+        self.check_listen()?;
         for (at, upstream) in self.upstreams.iter().enumerate() {
             let found = upstream.fault(&self.upstreams).or_else(|| {
                 let is_twice = self.upstreams[..at].iter().any(|other| other.name == upstream.name);
@@ -143,11 +184,27 @@ impl GatewayConfig {
         self.check_limits()
     }
 
+    fn check_listen(&self) -> Result<(), Error> {
+        if let Some(open) = self.listen.iter().find(|place| place.is_reachable() && !self.require_keys) {
+            return Err(Error::OpenToStrangers(open.clone()));
+        }
+        let speaks_tls = self.listen.iter().any(|place| matches!(place, Listen::Tls(_)));
+        match (&self.tls, speaks_tls) {
+            _ if self.listen.is_empty() => Err(Error::Listen("no address and no Unix socket is named")),
+            (None, true) => Err(Error::Listen("a place that speaks TLS needs tls_cert and tls_key")),
+            (Some(_), false) => Err(Error::Listen("tls_cert is set, but tls_listen names no address to use it on")),
+            _ => Ok(()),
+        }
+    }
+
     fn check_limits(&self) -> Result<(), Error> {
         let limits = [
             ("body_bytes_max", self.body_bytes_max > 0),
             ("connections_max", self.connections_max > 0),
             ("calls_max", self.calls_max > 0),
+            ("streams_max", self.streams_max > 0),
+            ("handshake_timeout", !self.handshake_timeout.is_zero()),
+            ("write_timeout", !self.write_timeout.is_zero()),
             ("header_timeout", !self.header_timeout.is_zero()),
             ("body_timeout", !self.body_timeout.is_zero()),
             ("connect_timeout", !self.connect_timeout.is_zero()),
@@ -170,6 +227,13 @@ impl GatewayConfig {
     }
 }
 
+impl fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("GatewayConfig");
+        shown.field("listen", &self.listen).field("upstreams", &self.upstreams).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use freehold_wire::Api;
@@ -181,6 +245,10 @@ mod tests {
         Upstream::new("vendor", base_url.parse().unwrap(), &[Api::OpenAiChat])
     }
 
+    fn plain(address: &str) -> Vec<Listen> {
+        vec![Listen::Plain(address.parse().unwrap())]
+    }
+
     #[test]
     fn unusable_configurations_are_refused_with_the_place() {
         let with = |change: fn(&mut GatewayConfig)| {
@@ -190,9 +258,15 @@ mod tests {
             config.check().map_err(|error| error.to_string())
         };
         assert_eq!(with(|_| ()), Ok(()));
+        assert_eq!(with(|c| (c.listen, c.require_keys) = (plain("0.0.0.0:80"), true)), Ok(()));
+        assert_eq!(with(|c| c.listen = vec![Listen::Unix("freehold.sock".into())]), Ok(()));
         type Change = fn(&mut GatewayConfig);
-        let cases: [(Change, &str); 13] = [
-            (|c| c.listen = "0.0.0.0:80".parse().unwrap(), "0.0.0.0:80"),
+        let cases: &[(Change, &str)] = &[
+            (|c| c.listen = plain("0.0.0.0:80"), "http://0.0.0.0:80"),
+            (|c| c.listen = vec![Listen::Tls("[::]:443".parse().unwrap())], "https://[::]:443"),
+            (|c| c.listen = vec![Listen::Tls("[::1]:443".parse().unwrap())], "tls_cert and tls_key"),
+            (|c| c.tls = Some(TlsFiles { cert: "a".into(), key: "b".into() }), "tls_listen"),
+            (|c| c.listen.clear(), "no address"),
             (|c| c.upstreams.push(c.upstreams[0].clone()), "used twice"),
             (|c| c.upstreams[0].name = "engine".into(), "must not be empty"),
             (|c| c.upstreams[0].base_url = "/v1".parse().unwrap(), "base_url"),
@@ -207,7 +281,7 @@ mod tests {
             (|c| (c.on_record_failure, c.record_wait) = (OnRecordFailure::Refuse, Duration::ZERO), "record_wait"),
         ];
         for (change, part) in cases {
-            let message = with(change).unwrap_err();
+            let message = with(*change).unwrap_err();
             assert!(message.contains(part) && !message.contains("sk with space"), "{message}");
         }
     }

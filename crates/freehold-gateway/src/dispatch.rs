@@ -14,10 +14,11 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Frame;
-use tokio::sync::OwnedSemaphorePermit;
 
+use crate::admit::Permit;
 use crate::breaker::Others;
-use crate::calls::Arrived;
+use crate::budget::Estimate;
+use crate::calls::{self, Arrived};
 use crate::config::OnRecordFailure;
 use crate::current::Current;
 use crate::error::CallError;
@@ -69,6 +70,9 @@ pub(crate) async fn walk(
         let is_last = nth + 1 == plan.len();
         attempts.others = if is_last { Others::None } else { Others::Some };
         name_server(on, hop, &mut record);
+        if let Err(error) = afford(on, hop, &arrived, &mut record) {
+            return Err((error, record));
+        }
         let asked = match hop {
             Hop::Engine { model, .. } => own::ask(on, model, &arrived, &mut record).await,
             Hop::Upstream { .. } => exchange::ask(on, hop, &mut arrived, (&mut record, &mut attempts)).await,
@@ -97,6 +101,16 @@ pub(crate) async fn walk(
     Err((CallError::Internal("the plan of the call is empty"), record))
 }
 
+/// Sees to it that the caller may ask whoever is next, and can pay for it.
+fn afford(on: On<'_>, hop: &Hop, arrived: &Arrived, record: &mut OpenRecord) -> Result<(), CallError> {
+    let upstream = match hop {
+        Hop::Engine { .. } => None,
+        Hop::Upstream { at, .. } => Some(&on.current.config.upstreams[*at]),
+    };
+    let readable = arrived.plain.as_ref().unwrap_or(&arrived.body);
+    calls::afford(on, upstream, || Estimate::of(arrived.api, &arrived.view, readable.len()), record)
+}
+
 /// Notes in the record who is asked now.
 fn name_server(on: On<'_>, hop: &Hop, record: &mut OpenRecord) {
     let call = record.call_mut();
@@ -109,12 +123,7 @@ fn name_server(on: On<'_>, hop: &Hop, record: &mut OpenRecord) {
 }
 
 /// Makes the response of an answer, and closes the record of one that is whole.
-async fn respond(
-    on: On<'_>,
-    answered: Answered,
-    record: OpenRecord,
-    permit: OwnedSemaphorePermit,
-) -> Response<ReplyBody> {
+async fn respond(on: On<'_>, answered: Answered, record: OpenRecord, permit: Permit) -> Response<ReplyBody> {
     let Answered { status, mut headers, content } = answered;
     record.mark(&mut headers);
     let (body, record) = match content {

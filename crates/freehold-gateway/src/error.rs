@@ -1,13 +1,13 @@
 //! Everything that can go wrong, and the only place where it becomes an HTTP status.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::StatusCode;
 
 use freehold_wire::{Api, ErrorKind, Failure, requests, translate};
 
-use crate::{config, route};
+use crate::listener::Listen;
+use crate::{budget, config, keys, route, tls};
 
 /// The gateway could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -15,15 +15,18 @@ pub enum Error {
     /// The configuration cannot be used.
     #[error("the gateway's configuration cannot be used")]
     Config(#[from] config::Error),
-    /// The address could not be listened on.
-    #[error("could not listen on {address}")]
+    /// The place could not be listened on.
+    #[error("could not listen on {place}")]
     Bind {
-        /// The address.
-        address: SocketAddr,
+        /// The place.
+        place: Listen,
         /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// The certificate could not be used.
+    #[error("could not take up the certificate")]
+    Tls(#[from] tls::Error),
     /// The address of the collector of traces cannot be used.
     #[error(
         "the collector of traces cannot be reached at {url:?}: the address must begin with http:// or https://, without credentials"
@@ -50,6 +53,10 @@ pub(crate) enum CallError {
     TooManyCalls { limit: usize },
     #[error("pages of {origin:?} may not call this gateway: only pages of this machine may")]
     ForeignOrigin { origin: String },
+    #[error("{0}")]
+    Key(#[from] keys::Error),
+    #[error("{0}")]
+    Budget(budget::Refusal),
     #[error("the request body is larger than the limit of {limit} bytes")]
     BodyTooLarge { limit: usize },
     #[error("the request body did not arrive within {} ms", after.as_millis())]
@@ -110,6 +117,9 @@ impl CallError {
         match self {
             CallError::TooManyCalls { .. } => StatusCode::TOO_MANY_REQUESTS,
             CallError::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
+            CallError::Key(error) => key_status(error),
+            CallError::Budget(budget::Refusal::Exhausted(_)) => StatusCode::TOO_MANY_REQUESTS,
+            CallError::Budget(budget::Refusal::UnknownPrice { .. }) => StatusCode::FORBIDDEN,
             CallError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             CallError::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             CallError::BodyBroken
@@ -144,7 +154,12 @@ impl CallError {
 
     /// Returns the kind that the caller's dialect has a word for.
     pub(crate) fn kind(&self) -> ErrorKind {
+        if let CallError::Budget(budget::Refusal::Exhausted(_)) = self {
+            return ErrorKind::Quota;
+        }
         match self.status() {
+            StatusCode::UNAUTHORIZED => ErrorKind::Authentication,
+            StatusCode::FORBIDDEN => ErrorKind::Permission,
             StatusCode::TOO_MANY_REQUESTS => ErrorKind::Busy,
             StatusCode::NOT_FOUND => ErrorKind::NotFound,
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Upstream,
@@ -154,13 +169,18 @@ impl CallError {
     }
 
     /// Returns after how many seconds the caller may try again, where that helps.
-    pub(crate) fn retry_after_s(&self) -> Option<u32> {
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
         match self {
-            CallError::Resting { after, .. } => {
-                Some(u32::try_from(after.as_secs()).unwrap_or(u32::MAX).saturating_add(1))
-            }
+            CallError::Budget(budget::Refusal::Exhausted(exhausted)) => Some(exhausted.resets_in_s.max(1)),
+            CallError::Key(keys::Error::Rate { after, .. }) => Some(after.as_secs().saturating_add(1)),
+            CallError::Resting { after, .. } => Some(after.as_secs().saturating_add(1)),
             _ => (self.kind() == ErrorKind::Busy).then_some(1),
         }
+    }
+
+    /// Returns whether trying again by itself cannot help a client: the budget stays used up.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(self, CallError::Budget(_))
     }
 
     /// Returns what the record says of it.
@@ -217,6 +237,17 @@ pub(crate) fn unreadable(api: Api) -> Failure {
 /// Returns what the record says of an answer that it could not keep whole.
 pub(crate) fn over_limit(total: u64, kept: usize) -> Failure {
     failure("over_limit", &format!("the record keeps the first {kept} of {total} bytes of the answer"))
+}
+
+fn key_status(error: &keys::Error) -> StatusCode {
+    use keys::Error;
+    match error {
+        Error::Missing | Error::Unknown | Error::Revoked { .. } | Error::Expired { .. } => StatusCode::UNAUTHORIZED,
+        Error::Step { .. } | Error::Model { .. } => StatusCode::FORBIDDEN,
+        Error::Rate { .. } | Error::Concurrent { .. } => StatusCode::TOO_MANY_REQUESTS,
+        // The gateway's own configuration is at fault, not the caller.
+        Error::Upstream { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 fn engine_status(error: &freehold_engine::Error) -> StatusCode {

@@ -14,7 +14,7 @@ use crate::config::{self, Upstream};
 use crate::current::Current;
 use crate::observe::Observer;
 use crate::record::Keeper;
-use crate::{Error, GatewayConfig, RoutesHandle, Serving, server};
+use crate::{Error, GatewayConfig, KeysHandle, RoutesHandle, Serving, server};
 
 /// The gateway, ready to be bound; clones share everything.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl Gateway {
             current: ArcSwap::from_pointee(Current::new(config.clone(), None)?),
             keeper: Arc::new(keeper),
             engine,
-            gate: Gate::new(config.calls_max),
+            gate: Gate::new(&config),
             config,
         };
         Ok(Gateway { shared: Arc::new(shared) })
@@ -73,9 +73,15 @@ impl Gateway {
     /// The configuration cannot be used, or names another address to listen on; the one in force stays.
     pub fn reload(&self, config: GatewayConfig) -> Result<(), Error> {
         config.check()?;
-        if config.listen != self.shared.config.listen {
+        let started = &self.shared.config;
+        let fixed = [
+            ("listen", config.listen != started.listen || config.tls != started.tls || config.http2 != started.http2),
+            ("require_keys", config.require_keys != started.require_keys),
+            ("budget", config.budgets != started.budgets),
+        ];
+        if let Some((name, _)) = fixed.into_iter().find(|(_, has_changed)| *has_changed) {
             let found = "cannot change while the gateway serves; start it anew";
-            return Err(config::Error::Setting { name: "listen", found }.into());
+            return Err(config::Error::Setting { name, found }.into());
         }
         let next = Current::new(config, Some(&self.shared.current.load()))?;
         let names: Vec<&str> = next.config.upstreams.iter().map(|upstream: &Upstream| upstream.name.as_str()).collect();
@@ -91,6 +97,11 @@ impl Gateway {
     pub async fn bind(&self) -> Result<Serving, Error> {
         self.shared.keeper.observer.start();
         server::bind(Arc::clone(&self.shared)).await
+    }
+
+    /// Returns the handle by which keys are put in force while the gateway serves.
+    pub fn keys(&self) -> KeysHandle {
+        self.shared.gate.keys().clone()
     }
 
     /// Returns the handle by which routes are swapped while the gateway serves.

@@ -5,6 +5,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use freehold_wire::Api;
 
 use crate::Secret;
+use crate::keys::SECRET_PREFIX;
 
 pub(crate) const CALL: HeaderName = HeaderName::from_static("x-freehold-call");
 pub(crate) const STEP: HeaderName = HeaderName::from_static("x-freehold-step");
@@ -19,6 +20,7 @@ pub(crate) const LOST: HeaderName = HeaderName::from_static("x-freehold-lost");
 pub(crate) const REMOVED: HeaderName = HeaderName::from_static("x-freehold-removed");
 pub(crate) const ESTIMATED: HeaderName = HeaderName::from_static("x-freehold-estimated");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -47,9 +49,7 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, api: Api, credentials: Creden
     if matches!(credentials, Credentials::Callers) {
         return;
     }
-    for name in [header::AUTHORIZATION, header::COOKIE, X_API_KEY, API_KEY] {
-        headers.remove(name);
-    }
+    drop_credentials(headers);
     let Credentials::Upstreams(key) = credentials else { return };
     let (name, text) = match api {
         Api::AnthropicMessages | Api::AnthropicCountTokens => (X_API_KEY, key.expose().to_owned()),
@@ -64,6 +64,24 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, api: Api, credentials: Creden
 /// Makes an upstream's headers ready for the caller: all pass but those of the connection, and ours.
 pub(crate) fn to_caller(headers: &mut HeaderMap) {
     strip(headers);
+}
+
+/// Returns the secret of a virtual key, where a request carries one: as a bearer token, or where Anthropic's and Azure's clients
+/// put theirs.
+pub(crate) fn virtual_secret(headers: &HeaderMap) -> Option<&str> {
+    let bearer = text(headers, &header::AUTHORIZATION).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+    });
+    let candidates = [bearer, text(headers, &X_API_KEY), text(headers, &API_KEY)];
+    candidates.into_iter().flatten().find(|secret| secret.starts_with(SECRET_PREFIX))
+}
+
+/// Takes every credential out of a request.
+pub(crate) fn drop_credentials(headers: &mut HeaderMap) {
+    for name in [header::AUTHORIZATION, header::COOKIE, X_API_KEY, API_KEY] {
+        headers.remove(name);
+    }
 }
 
 /// Returns a header value for any text; what a header cannot carry is percent-encoded.

@@ -10,11 +10,12 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 
 use freehold_wire::Api;
 
+use crate::admit::Permit;
 use crate::breaker::{Fault, Others};
+use crate::budget::Estimate;
 use crate::calls;
 use crate::config::Upstream;
 use crate::digest::Passing;
@@ -32,10 +33,10 @@ use crate::tee::{Source, Tee};
 const STEP: &str = "opaque";
 
 /// Serves one call by passing it on.
-pub(crate) async fn serve(shared: &Shared, request: Request<Incoming>, stamp: Stamp) -> Response<ReplyBody> {
+pub(crate) async fn serve(shared: &Shared, mut request: Request<Incoming>, stamp: Stamp) -> Response<ReplyBody> {
     let current = shared.current.load_full();
     let on = On { shared, current: &current };
-    let (permit, mut record) = match calls::admit(on, Api::Opaque, request.headers(), stamp) {
+    let (permit, mut record) = match calls::admit(on, Api::Opaque, request.headers_mut(), stamp) {
         Ok(admitted) => admitted,
         Err(response) => return *response,
     };
@@ -80,6 +81,8 @@ async fn pass(
     let at = route::passing(name, vendor, &config.upstreams)?;
     let upstream = &config.upstreams[at];
     record.call_mut().upstream.clone_from(&upstream.name);
+    record.principal().check_scope(&record.call().step, "")?;
+    calls::afford(on, Some(upstream), || Estimate::OPAQUE, record)?;
 
     to_upstream(&mut parts.headers, upstream);
     if let Some(parent) = record.parent_for_upstream() {
@@ -144,7 +147,7 @@ fn respond(
     on: On<'_>,
     mut head: http::response::Parts,
     source: Source,
-    (record, permit): (OpenRecord, OwnedSemaphorePermit),
+    (record, permit): (OpenRecord, Permit),
 ) -> Response<ReplyBody> {
     record.mark(&mut head.headers);
     let terms = dispatch::terms(on, &record);

@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 use freehold_store::{Receipt, Recorder};
 use freehold_wire::{Answer, Api, Call, Failure, Timings, Usage, answers, estimate, requests, stream};
 
+use crate::admit::Principal;
+use crate::budget::{Exhausted, Spend};
 use crate::digest::Passing;
 use crate::observe::Observer;
 use crate::told::Told;
@@ -88,6 +90,9 @@ struct Draft {
     reader: Option<stream::Reader>,
     /// Whether the answer is an upstream's, so that usage and completeness must be read from it.
     is_foreign: bool,
+    /// What the call has reserved of budgets.
+    spend: Option<Spend>,
+    principal: Principal,
     told: Told,
     passing: Option<Box<Passed>>,
 }
@@ -141,6 +146,8 @@ impl OpenRecord {
             codings: Vec::new(),
             reader: None,
             is_foreign: false,
+            spend: None,
+            principal: Principal::default(),
             told: Told::default(),
             passing: None,
         };
@@ -155,6 +162,38 @@ impl OpenRecord {
     /// Returns the call, to be filled in.
     pub(crate) fn call_mut(&mut self) -> &mut Call {
         &mut self.draft_mut().call
+    }
+
+    /// Returns when the call began.
+    pub(crate) fn begun(&self) -> Instant {
+        self.draft.as_ref().expect("a record is read only while it is open").begun
+    }
+
+    /// Notes who makes the call.
+    pub(crate) fn made_by(&mut self, principal: Principal) {
+        let draft = self.draft_mut();
+        draft.call.key = principal.name();
+        draft.principal = principal;
+    }
+
+    /// Returns who makes the call.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.draft.as_ref().expect("a record is read only while it is open").principal
+    }
+
+    /// Gives back what the call has reserved of budgets, where it has.
+    pub(crate) fn release(&mut self) {
+        self.draft_mut().spend = None;
+    }
+
+    /// Keeps what the call has reserved of budgets, to be settled when the record is closed.
+    pub(crate) fn spend(&mut self, spend: Spend) {
+        self.draft_mut().spend = Some(spend);
+    }
+
+    /// Returns the budget that the answer has used up while it runs, where it has.
+    pub(crate) fn exhausted(&self) -> Option<&Exhausted> {
+        self.draft.as_ref()?.spend.as_ref()?.exhausted()
     }
 
     /// Joins the trace that the caller brings, where it brings one.
@@ -238,8 +277,11 @@ impl OpenRecord {
 
     /// Reads a piece of a stream for usage and completeness, without keeping it.
     pub(crate) fn read(&mut self, piece: &[u8]) {
-        if let Some(reader) = &mut self.draft_mut().reader {
-            reader.push(piece);
+        let draft = self.draft_mut();
+        let Some(reader) = &mut draft.reader else { return };
+        reader.push(piece);
+        if let Some(spend) = &mut draft.spend {
+            spend.grow(reader.content_bytes() as u64);
         }
     }
 
@@ -260,6 +302,10 @@ impl OpenRecord {
         let kept = &piece[..piece.len().min(bytes_max - draft.answer.len())];
         draft.answer.extend_from_slice(kept);
         draft.answer_bytes += piece.len() as u64;
+        if let (Some(spend), None, true) = (&mut draft.spend, &draft.reader, draft.call.streamed) {
+            // What nobody reads is counted as it comes.
+            spend.grow(draft.answer_bytes);
+        }
         kept.len()
     }
 
@@ -331,7 +377,9 @@ struct Reading {
 }
 
 fn finish(draft: Box<Draft>, mut ending: Ending, bytes_max: usize) -> Call {
-    let Draft { mut call, request, mut answer, answer_bytes, codings, reader, is_foreign, told, passing, .. } = *draft;
+    let Draft {
+        mut call, request, mut answer, answer_bytes, codings, reader, is_foreign, told, passing, spend, ..
+    } = *draft;
     call.request = Vec::from(request);
     if let Some(passed) = passing {
         return finish_passed(call, &passed, ending);
@@ -353,6 +401,9 @@ fn finish(draft: Box<Draft>, mut ending: Ending, bytes_max: usize) -> Call {
     let failure = ending.failure.filter(|failure| !(reading.is_complete && failure.kind == "client_left"));
     call.failure = failure.or(call.failure).or_else(limit).or(reading.failure).map(|failure| told.explain(failure));
     count(&mut call, ending.usage, reading.answer);
+    if let Some(spend) = spend {
+        spend.settle(&call);
+    }
     call.response = answer;
     call
 }

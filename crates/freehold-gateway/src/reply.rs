@@ -65,7 +65,26 @@ pub(crate) fn error(api: Api, error: &CallError) -> Response<ReplyBody> {
     if let Some(seconds) = error.retry_after_s() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if error.is_lasting() {
+        // The clients of OpenAI and Anthropic would try again at once otherwise.
+        response.headers_mut().insert(headers::SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     response
+}
+
+/// Returns the event that ends a stream which failed, in the caller's dialect.
+pub(crate) fn error_event(api: Api, error: &CallError) -> Vec<u8> {
+    let body = error_body(api, error.kind(), &error.to_string());
+    let event: &[u8] = match api {
+        Api::OpenAiResponses => {
+            let body =
+                json!({"type": "error", "code": "insufficient_quota", "message": error.to_string(), "param": null});
+            return format!("event: error\ndata: {body}\n\n").into_bytes();
+        }
+        Api::AnthropicMessages | Api::AnthropicCountTokens => b"event: error\n",
+        Api::OpenAiChat | Api::OpenAiEmbeddings | Api::Opaque => b"",
+    };
+    [event, b"data: ", &body, b"\n\n"].concat()
 }
 
 /// Returns the answer to a path that is not served.

@@ -1,35 +1,46 @@
-//! Accepts connections, tells which dialect speaks, and stops in order.
+//! Serves connections in the protocol they speak, tells which dialect a call is in, and stops in order.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use freehold_wire::Api;
 
 use crate::gateway::Shared;
+use crate::listener::{self, Accepted, Listen, Listener};
 use crate::record::Stamp;
 use crate::reply::{self, ReplyBody};
+use crate::socket::{self, Socket, Spoken};
 use crate::{Error, calls, opaque, status};
 
 /// How long accepting rests after the system refused a connection for want of something (file handles, memory).
 const ACCEPT_REST: Duration = Duration::from_millis(20);
 
+/// How often an HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// A gateway that serves. Dropping it stops it at once; `shutdown` lets calls end.
 pub struct Serving {
-    /// The address it listens on.
-    pub addr: SocketAddr,
+    /// Where it listens, with the ports that were given, in the order of the configuration.
+    pub listening: Vec<Listen>,
     shared: Arc<Shared>,
     stop: CancellationToken,
     abort: CancellationToken,
@@ -42,20 +53,36 @@ pub struct Drained {
     pub calls_cut: usize,
 }
 
+/// What every connection needs.
+#[derive(Clone)]
+struct Door {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+}
+
 /// Listens and starts to serve.
 pub(crate) async fn bind(shared: Arc<Shared>) -> Result<Serving, Error> {
-    let address = shared.config.listen;
-    let failed = |source| Error::Bind { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
+    let listeners = listener::bind(&shared.config).await?;
+    let listening = listeners.iter().map(|listener| listener.place.clone()).collect();
     let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-    let serving = Serving { addr, shared: Arc::clone(&shared), stop: stop.clone(), abort: abort.clone() };
+    let serving = Serving { listening, shared: Arc::clone(&shared), stop: stop.clone(), abort: abort.clone() };
+    let seats = Arc::new(Semaphore::new(shared.config.connections_max.min(Semaphore::MAX_PERMITS)));
     let tracker = shared.keeper.tracker.clone();
-    tracker.spawn(accept(listener, shared, stop, abort));
+    let door = Door { shared, stop, abort };
+    for listener in listeners {
+        tracker.spawn(accept(listener, Arc::clone(&seats), door.clone()));
+    }
     Ok(serving)
 }
 
 impl Serving {
+    /// Returns the first address that it listens on without encryption, else with; `None` where there is but a Unix socket.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        let plain = self.listening.iter().find(|place| matches!(place, Listen::Plain(_)));
+        plain.or(self.listening.first()).and_then(Listen::address)
+    }
+
     /// Stops to accept, lets calls in flight end for at most `drain`, then cuts off what is left and records it as cut.
     pub async fn shutdown(self, drain: Duration) -> Drained {
         self.stop.cancel();
@@ -82,22 +109,20 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, abort: CancellationToken) {
-    let seats = Arc::new(Semaphore::new(shared.config.connections_max.min(Semaphore::MAX_PERMITS)));
-    let tracker = shared.keeper.tracker.clone();
+async fn accept(listener: Listener, seats: Arc<Semaphore>, door: Door) {
+    let tracker = door.shared.keeper.tracker.clone();
     loop {
         let seated = async {
             let seat = Arc::clone(&seats).acquire_owned().await.ok()?;
             Some((seat, listener.accept().await))
         };
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = door.stop.cancelled() => return,
             accepted = seated => accepted,
         };
         match accepted {
-            Some((seat, Ok((socket, _)))) => {
-                let ends = (stop.clone(), abort.clone());
-                tracker.spawn(serve(socket, Arc::clone(&shared), seat, ends));
+            Some((seat, Ok(accepted))) => {
+                tracker.spawn(serve(accepted, door.clone(), seat));
             }
             Some((_, Err(error))) => {
                 tracing::warn!(%error, "could not accept a connection");
@@ -108,46 +133,156 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTo
     }
 }
 
-async fn serve(
-    socket: TcpStream,
-    shared: Arc<Shared>,
-    seat: OwnedSemaphorePermit,
-    (stop, abort): (CancellationToken, CancellationToken),
-) {
-    // Without this every answer on a kept-alive connection may wait 40 ms for a delayed acknowledgement.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "could not switch off Nagle's algorithm");
-    }
-    let config = &shared.config;
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(config.header_bytes_max);
-    let service = {
-        let (shared, stop) = (Arc::clone(&shared), stop.clone());
-        service_fn(move |request| {
-            let (shared, stop) = (Arc::clone(&shared), stop.clone());
-            async move { Ok::<_, Infallible>(answer(shared, request, &stop).await) }
-        })
-    };
-    let connection = builder.serve_connection(TokioIo::new(socket), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = abort.cancelled() => Ok(()),
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = abort.cancelled() => Ok(()),
-            }
+async fn serve(accepted: Accepted, door: Door, seat: OwnedSemaphorePermit) {
+    match accepted {
+        Accepted::Plain(io) => begin(io, door).await,
+        Accepted::Unix(io) => begin(io, door).await,
+        Accepted::Tls(io, identity) => {
+            let shaking = TlsAcceptor::from(identity.current()).accept(io);
+            let Some(agreed) = opened(&door, door.shared.config.handshake_timeout, shaking).await else { return };
+            let is_http2 = agreed.get_ref().1.alpn_protocol() == Some(b"h2");
+            let spoken = if is_http2 { Spoken::Http2 } else { Spoken::Http1 };
+            converse(agreed, spoken, Bytes::new(), door).await;
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
     }
     drop(seat);
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>, stop: &CancellationToken) -> Response<ReplyBody> {
+/// Begins a conversation without encryption, in which the first bytes tell what is spoken.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut io: S, door: Door) {
+    let config = &door.shared.config;
+    let (spoken, first) = match config.http2 {
+        false => (Spoken::Http1, Bytes::new()),
+        true => match opened(&door, config.header_timeout, socket::sniff(&mut io)).await {
+            Some(told) => told,
+            None => return,
+        },
+    };
+    converse(io, spoken, first, door).await;
+}
+
+/// Waits for the opening of a connection; `None` where it fails, takes too long, or the gateway stops.
+async fn opened<T>(door: &Door, limit: Duration, opening: impl Future<Output = std::io::Result<T>>) -> Option<T> {
+    let timed = tokio::select! {
+        timed = tokio::time::timeout(limit, opening) => timed,
+        () = door.stop.cancelled() => return None,
+    };
+    match timed {
+        Ok(Ok(opened)) => Some(opened),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a connection did not open");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a connection did not open in time");
+            None
+        }
+    }
+}
+
+async fn converse<S>(io: S, spoken: Spoken, first: Bytes, door: Door)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(Socket::new(io, spoken, first, door.shared.config.write_timeout));
+    let ended = match spoken {
+        Spoken::Http1 => speak_http1(io, door).await,
+        Spoken::Http2 => speak_http2(io, door).await,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn speak_http1<S>(io: TokioIo<Socket<S>>, door: Door) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = &door.shared.config;
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(config.header_bytes_max);
+    let service = service_fn(|request| {
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(answer(door.shared, request, &door.stop).await) }
+    });
+    let connection = builder.serve_connection(io, service);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = door.abort.cancelled() => return Ok(()),
+        () = door.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        ended = connection => ended,
+        () = door.abort.cancelled() => Ok(()),
+    }
+}
+
+async fn speak_http2<S>(io: TokioIo<Socket<S>>, door: Door) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = &door.shared.config;
+    let tasks = Tasks { tracker: door.shared.keeper.tracker.clone(), abort: door.abort.clone() };
+    let mut builder = http2::Builder::new(tasks);
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(config.streams_max)
+        .keep_alive_interval(Some(PING_INTERVAL))
+        .keep_alive_timeout(PING_TIMEOUT);
+    let begun = AtomicU64::new(0);
+    let service = service_fn(|request| {
+        begun.fetch_add(1, Ordering::Relaxed);
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(answer(door.shared, request, &door.stop).await) }
+    });
+    let connection = builder.serve_connection(io, service);
+    tokio::pin!(connection);
+    let idle = async {
+        let mut seen = u64::MAX;
+        while seen != begun.load(Ordering::Relaxed) {
+            seen = begun.load(Ordering::Relaxed);
+            tokio::time::sleep(config.header_timeout).await;
+        }
+    };
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = door.abort.cancelled() => return Ok(()),
+        () = door.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        // Nothing new was asked for a while: what is in flight may end, and the connection with it.
+        () = idle => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        ended = connection => ended,
+        () = door.abort.cancelled() => Ok(()),
+    }
+}
+
+/// Runs the calls of HTTP/2 connections as tasks that a shutdown waits for, and ends when it must.
+#[derive(Clone)]
+struct Tasks {
+    tracker: TaskTracker,
+    abort: CancellationToken,
+}
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        let abort = self.abort.clone();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                _ = task => {}
+                () = abort.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>, stop: &CancellationToken) -> Response<ReplyBody> {
     let path = request.uri().path();
     if let Some(api) = Api::at(path) {
         if request.method() != Method::POST {
@@ -158,16 +293,33 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, stop: &Cancella
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
         "/v1/models" | "/healthz" | "/readyz" | "/metrics" if !is_read => reply::wrong_method(path, "GET, HEAD"),
-        "/v1/models" => status::models(&shared),
-        _ if path.starts_with("/v1/") => match status::model(&shared, path).filter(|_| is_read) {
+        "/healthz" => status::health(&shared),
+        "/readyz" => status::ready(stop),
+        "/v1/models" | "/metrics" => status_for(&shared, &mut request),
+        _ if path.starts_with("/v1/") => match is_read.then(|| model_for(&shared, &mut request)).flatten() {
             Some(known) => known,
             None => opaque::serve(&shared, request, stamp()).await,
         },
-        "/healthz" => status::health(&shared),
-        "/readyz" => status::ready(stop),
-        "/metrics" => status::metrics(&shared),
         _ => reply::unknown_path(path),
     }
+}
+
+/// Answers what tells of steps, models and upstreams, to those who may know.
+fn status_for(shared: &Shared, request: &mut Request<Incoming>) -> Response<ReplyBody> {
+    if let Err(error) = shared.gate.principal(request.headers_mut(), stamp().at_ms) {
+        return reply::error(Api::OpenAiChat, &error.into());
+    }
+    match request.uri().path() {
+        "/metrics" => status::metrics(shared),
+        _ => status::models(shared),
+    }
+}
+
+/// Answers what is asked of one model, where it is known here.
+fn model_for(shared: &Shared, request: &mut Request<Incoming>) -> Option<Response<ReplyBody>> {
+    let known = status::model(shared, request.uri().path())?;
+    let principal = shared.gate.principal(request.headers_mut(), stamp().at_ms);
+    Some(principal.map_or_else(|error| reply::error(Api::OpenAiChat, &error.into()), |_| known))
 }
 
 /// Reads clock and randomness for a call, at the edge and nowhere below.

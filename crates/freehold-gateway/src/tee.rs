@@ -12,14 +12,16 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use freehold_wire::Api;
 
+use crate::admit::Permit;
+use crate::budget::Refusal;
 use crate::config::OnRecordFailure;
 use crate::error::CallError;
 use crate::record::{Closing, Ending, OpenRecord};
+use crate::reply;
 use crate::shaping::Reshaped;
 
 /// Where the pieces of an answer come from.
@@ -65,7 +67,7 @@ pub(crate) struct Tee {
     /// Whether what seems to be the closing event has come.
     has_closed: bool,
     pause: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 enum State {
@@ -105,7 +107,7 @@ impl Tee {
         source: Source,
         ready: VecDeque<Frame<Bytes>>,
         terms: Terms,
-        (record, permit): (OpenRecord, OwnedSemaphorePermit),
+        (record, permit): (OpenRecord, Permit),
     ) -> Self {
         let pause = Box::pin(tokio::time::sleep(terms.idle_timeout));
         let may_hold = !terms.record_wait.is_zero();
@@ -142,21 +144,29 @@ impl Tee {
             }),
         };
         match polled {
-            Poll::Ready(step) => {
-                if let Step::Piece { frame, .. } = &step {
-                    self.pause.as_mut().reset(Instant::now() + self.terms.idle_timeout);
-                    if let (Some(record), Some(piece)) = (&mut self.record, frame.data_ref()) {
-                        record.copy(piece);
-                    }
-                }
-                Poll::Ready(step)
-            }
+            Poll::Ready(step) => Poll::Ready(self.taken(step)),
             Poll::Pending => {
                 ready!(self.pause.as_mut().poll(cx));
                 let after = self.terms.idle_timeout;
                 Poll::Ready(Step::Broken(CallError::Idle { upstream: self.terms.upstream.clone(), after }))
             }
         }
+    }
+
+    /// Copies a piece for the record, or what is left of it where the call's budget is used up.
+    fn taken(&mut self, step: Step) -> Step {
+        let Step::Piece { frame, ending } = step else { return step };
+        self.pause.as_mut().reset(Instant::now() + self.terms.idle_timeout);
+        if let (Some(record), Some(piece)) = (&mut self.record, frame.data_ref()) {
+            if ending.is_none()
+                && let Some((last, ending)) = cut_short(record, self.terms.api, piece)
+            {
+                record.copy(&last);
+                return Step::Piece { frame: Frame::data(last), ending: Some(ending) };
+            }
+            record.copy(piece);
+        }
+        Step::Piece { frame, ending }
     }
 
     /// Takes a step while pieces pass; returns a frame that may leave at once.
@@ -305,10 +315,36 @@ fn reshaped_step(
         if goes.is_empty() && failure.is_none() {
             continue;
         }
-        record.iter_mut().for_each(|record| _ = record.keep(&goes));
+        if let Some(record) = record {
+            if failure.is_none()
+                && let Some((last, ending)) = cut_short(record, terms.api, &goes)
+            {
+                reshaped.is_over = true;
+                record.keep(&last);
+                return Poll::Ready(Step::Piece { frame: Frame::data(last), ending: Some(ending) });
+            }
+            record.keep(&goes);
+        }
         let ending = failure.map(|failure| Ending { failure: Some(failure), ..Ending::default() });
         return Poll::Ready(Step::Piece { frame: Frame::data(goes.into()), ending });
     }
+}
+
+/// Returns how a stream ends whose budget is used up: what is left of the event that has begun, and one that tells of the error.
+///
+/// A piece in which no event ends passes; so does the one that closes the stream.
+fn cut_short(record: &OpenRecord, api: Api, piece: &[u8]) -> Option<(Bytes, Ending)> {
+    let exhausted = record.exhausted().filter(|_| !closes(api, piece))?;
+    let end = event_end(piece)?;
+    let error = CallError::Budget(Refusal::Exhausted(Box::new(exhausted.clone())));
+    let last = [&piece[..end], &reply::error_event(api, &error)].concat();
+    Some((last.into(), Ending { failure: Some(error.failure()), ..Ending::default() }))
+}
+
+/// Returns where the first event that ends in a piece ends.
+fn event_end(piece: &[u8]) -> Option<usize> {
+    let after = |mark: &[u8]| piece.windows(mark.len()).position(|window| window == mark).map(|at| at + mark.len());
+    after(b"\n\n").into_iter().chain(after(b"\r\n\r\n")).min()
 }
 
 /// Returns whether a piece seems to carry the event that closes a stream. A wrong guess delays one piece by `record_wait`.

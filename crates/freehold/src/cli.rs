@@ -6,6 +6,7 @@ mod costs;
 #[cfg(feature = "llama")]
 mod demo;
 mod import;
+mod keys;
 mod move_step;
 mod rollback;
 pub(crate) mod step_lines;
@@ -52,6 +53,7 @@ enum Command {
     Verdict(verdict::Arguments),
     Move(move_step::Arguments),
     Rollback(rollback::Arguments),
+    Keys(keys::Arguments),
     Config(config::Arguments),
     Completions(Completions),
     #[command(hide = true)]
@@ -97,6 +99,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Verdict(command) => verdict::run(&command),
         Command::Move(command) => move_step::run(&place, &command),
         Command::Rollback(command) => rollback::run(&place, &command),
+        Command::Keys(command) => keys::run(&place, &command),
         Command::Config(command) => config::run(&place, &command),
         Command::Completions(command) => {
             clap_complete::generate(command.shell, &mut Arguments::command(), "freehold", &mut std::io::stdout());

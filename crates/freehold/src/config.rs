@@ -1,7 +1,10 @@
 //! The configuration: defaults, then `freehold.toml`, then the environment, then flags; checked before anything starts.
 
 pub mod layers;
+mod server;
 mod settings;
 
 pub use layers::{Layers, Origin};
-pub use settings::{Assess, Engine, LogFormat, Model, Observe, OnFailure, Record, Server, Settings, Upstream};
+pub(crate) use server::microusd;
+pub use server::{Server, StepBudget};
+pub use settings::{Assess, Engine, LogFormat, Model, Observe, OnFailure, Record, Settings, Upstream};

@@ -1,7 +1,9 @@
 //! Where the state and the configuration of one installation lie.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use freehold_gateway::Listen;
 use freehold_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -94,11 +96,26 @@ fn platform_folder() -> Option<PathBuf> {
 pub struct RunningGateway {
     /// Its process.
     pub pid: u32,
-    /// The address it listens on.
-    pub address: std::net::SocketAddr,
+    /// The first address it listens on without encryption, where there is one.
+    pub address: Option<SocketAddr>,
+    /// The Unix socket it listens on, where there is one.
+    pub unix_socket: Option<PathBuf>,
 }
 
 impl RunningGateway {
+    /// Describes the gateway of this process.
+    pub fn new(listening: &[Listen]) -> Self {
+        let address = listening.iter().find_map(|place| match place {
+            Listen::Plain(address) => Some(reachable(*address)),
+            Listen::Tls(_) | Listen::Unix(_) => None,
+        });
+        let unix_socket = listening.iter().find_map(|place| match place {
+            Listen::Unix(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            Listen::Plain(_) | Listen::Tls(_) => None,
+        });
+        RunningGateway { pid: std::process::id(), address, unix_socket }
+    }
+
     /// Returns the file's path.
     pub fn file(home: &Path) -> PathBuf {
         home.join("gateway.json")
@@ -118,4 +135,15 @@ impl RunningGateway {
         std::fs::write(Self::file(home), text)
             .map_err(|error| Fault::input(format!("cannot write {}", Self::file(home).display())).because(error))
     }
+}
+
+/// Returns where this machine reaches an address: the unspecified one stands for all, loopback among them.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }

@@ -11,6 +11,7 @@ pub mod exit;
 pub mod facts;
 pub mod home;
 pub mod import;
+pub mod keys;
 pub mod logs;
 pub mod moves;
 pub mod names;

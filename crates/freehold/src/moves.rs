@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use freehold_store::{Generation, NewGeneration, Route, Store};
@@ -66,15 +67,20 @@ pub fn shown(generation: &Generation) -> String {
 /// # Errors
 /// A gateway runs and does not take the generation in time.
 pub fn settle(place: &Place, generation: &Generation) -> anyhow::Result<()> {
-    match await_gateway(place, generation.number)? {
+    let running = RunningGateway::read(&place.home()?);
+    if running.as_ref().is_some_and(|running| running.address.is_none() && running.unix_socket.is_none()) {
+        eprintln!("a gateway that runs takes it up within a second; over TLS alone it cannot be asked from here");
+        return Ok(());
+    }
+    match await_gateway(running, generation.number)? {
         Some(waited) => eprintln!("the running gateway serves it now ({} ms)", waited.as_millis()),
         None => eprintln!("no gateway is running; the next `freehold up` serves it"),
     }
     Ok(())
 }
 
-fn await_gateway(place: &Place, number: u64) -> anyhow::Result<Option<Duration>> {
-    let Some(running) = RunningGateway::read(&place.home()?) else { return Ok(None) };
+fn await_gateway(running: Option<RunningGateway>, number: u64) -> anyhow::Result<Option<Duration>> {
+    let Some(running) = running else { return Ok(None) };
     let begun = Instant::now();
     loop {
         match served_generation(&running) {
@@ -83,8 +89,8 @@ fn await_gateway(place: &Place, number: u64) -> anyhow::Result<Option<Duration>>
             Some(served) if served >= number => return Ok(Some(begun.elapsed())),
             Some(_) if begun.elapsed() > SWITCH_TIMEOUT => {
                 return Err(Fault::internal(format!(
-                    "the gateway on {} did not take generation {number}",
-                    running.address
+                    "the gateway of process {} did not take generation {number}",
+                    running.pid
                 ))
                 .hint("look at its log; the generation is stored and a restart serves it")
                 .into());
@@ -97,14 +103,29 @@ fn await_gateway(place: &Place, number: u64) -> anyhow::Result<Option<Duration>>
 
 /// Asks a gateway which generation it serves; `None` when it does not answer.
 fn served_generation(running: &RunningGateway) -> Option<u64> {
-    let mut stream = TcpStream::connect_timeout(&running.address, ASK_TIMEOUT).ok()?;
-    stream.set_read_timeout(Some(ASK_TIMEOUT)).ok()?;
-    write!(stream, "GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", running.address).ok()?;
-    let mut answer = String::new();
-    stream.take(64 << 10).read_to_string(&mut answer).ok()?;
+    let answer = match (running.address, &running.unix_socket) {
+        (Some(address), _) => {
+            let stream = TcpStream::connect_timeout(&address, ASK_TIMEOUT).ok()?;
+            stream.set_read_timeout(Some(ASK_TIMEOUT)).ok()?;
+            ask(stream)?
+        }
+        (None, Some(path)) => {
+            let stream = UnixStream::connect(path).ok()?;
+            stream.set_read_timeout(Some(ASK_TIMEOUT)).ok()?;
+            ask(stream)?
+        }
+        (None, None) => return None,
+    };
     let body = answer.split_once("\r\n\r\n")?.1;
     let health: serde_json::Value = serde_json::from_str(body).ok()?;
     health.get("generation")?.as_u64()
+}
+
+fn ask(mut stream: impl Read + Write) -> Option<String> {
+    write!(stream, "GET /healthz HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.take(64 << 10).read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 fn now_ms() -> i64 {

@@ -6,27 +6,32 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use freehold_engine::{Engine, EngineConfig, ModelInfo, ModelSpec, WorkerCommand};
-use freehold_gateway::{Gateway, GatewayConfig, RoutesHandle, Serving};
+use freehold_gateway::{Gateway, GatewayConfig, KeysHandle, Listen, RoutesHandle, Serving};
 use freehold_store::{Recorder, RecorderConfig, Store};
 use tokio::task::JoinHandle;
 
-use crate::config::{Model, OnFailure, Settings};
+use crate::config::{Model, OnFailure, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
 use crate::home::RunningGateway;
 
-/// How often the running gateway looks whether the store has a new generation.
-const GENERATION_POLL: Duration = Duration::from_millis(50);
-const KIB: usize = 1 << 10;
+/// How often the running gateway looks whether the store has a new generation or a changed key.
+const STORE_POLL: Duration = Duration::from_millis(50);
+/// After how many of these looks it keeps what was spent: once a second.
+const SPENT_TICKS: u32 = 20;
 const MIB: usize = 1 << 20;
 
 /// A running gateway with everything below it.
 pub struct Service {
     home: PathBuf,
+    store: Store,
     recorder: Recorder,
     engine: Engine,
     serving: Serving,
     follower: JoinHandle<()>,
+    in_force: InForce,
+    /// The keys that were not revoked when it started.
+    pub keys_good: usize,
     /// The models that our engine serves.
     pub models: Vec<ModelInfo>,
 }
@@ -43,17 +48,26 @@ impl Service {
         let recorder = store.recorder(recorder_config(settings))?;
         let generation = store.generation()?;
         let gateway = Gateway::new(gateway_config(settings)?, recorder.clone(), engine.clone(), generation)
-            .map_err(|error| gateway_fault(&settings.server.listen, error))?;
-        let routes = gateway.routes();
-        let serving = gateway.bind().await.map_err(|error| gateway_fault(&settings.server.listen, error))?;
-        RunningGateway { pid: std::process::id(), address: serving.addr }.write(home)?;
-        let follower = follow(store, routes);
-        Ok(Service { home: home.to_owned(), recorder, engine, serving, follower, models })
+            .map_err(gateway_fault)?;
+        let in_force = InForce { routes: gateway.routes(), keys: gateway.keys() };
+        let keys = store.keys()?;
+        let keys_good = keys.iter().filter(|key| key.revoked_ms.is_none()).count();
+        in_force.keys.restore(&store.spent()?);
+        in_force.keys.set(keys);
+        let serving = gateway.bind().await.map_err(gateway_fault)?;
+        RunningGateway::new(&serving.listening).write(home)?;
+        let follower = follow(store.clone(), in_force.clone());
+        Ok(Service { home: home.to_owned(), store, recorder, engine, serving, follower, in_force, models, keys_good })
     }
 
-    /// Returns the address that is listened on.
-    pub fn address(&self) -> SocketAddr {
-        self.serving.addr
+    /// Returns the first address that is listened on, where there is any but a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.serving.addr()
+    }
+
+    /// Returns every place that is listened on.
+    pub fn listening(&self) -> &[Listen] {
+        &self.serving.listening
     }
 
     /// Stops taking calls, lets those in flight end within `drain`, and closes the record.
@@ -67,10 +81,22 @@ impl Service {
         self.serving.shutdown(drain).await;
         self.follower.abort();
         self.engine.shutdown().await;
-        let recorder = self.recorder;
-        tokio::task::spawn_blocking(move || recorder.close()).await?;
+        let (recorder, store, keys) = (self.recorder, self.store, self.in_force.keys);
+        tokio::task::spawn_blocking(move || {
+            recorder.close();
+            keep_spent(&store, &keys)
+        })
+        .await??;
         Ok(())
     }
+}
+
+/// Checks everything about the settings that can be checked without serving.
+///
+/// # Errors
+/// The gateway would not start with them.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    Ok(gateway_config(settings)?.check().map_err(|error| gateway_fault(error.into()))?)
 }
 
 /// Builds the engine without loading anything.
@@ -150,14 +176,11 @@ fn recorder_config(settings: &Settings) -> RecorderConfig {
 }
 
 fn gateway_config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
-    let server = &settings.server;
-    let mut config = GatewayConfig { listen: server.listen, ..GatewayConfig::default() };
-    config.body_bytes_max = server.body_mib_max * MIB;
-    config.header_bytes_max = server.header_kib_max * KIB;
-    config.calls_max = server.calls_max;
-    config.connect_timeout = Duration::from_millis(server.connect_timeout_ms);
-    config.first_byte_timeout = Duration::from_secs(server.first_byte_timeout_s);
-    config.idle_timeout = Duration::from_secs(server.idle_timeout_s);
+    let mut config = GatewayConfig::default();
+    settings.server.apply(&mut config)?;
+    config.budgets = settings.budgets.iter().map(StepBudget::gateway).collect::<Result<_, _>>()?;
+    let (sellers, names) = (settings.sellers(), settings.upstreams.iter().map(|upstream| &upstream.name));
+    config.unbilled = names.filter(|name| sellers.is_own(name)).cloned().collect();
     config.record_wait = Duration::from_millis(settings.record.wait_ms_max);
     config.on_record_failure = match settings.record.on_failure {
         OnFailure::Serve => freehold_gateway::OnRecordFailure::Serve,
@@ -224,31 +247,53 @@ fn observe(settings: &Settings) -> anyhow::Result<freehold_gateway::Observe> {
     })
 }
 
-fn gateway_fault(listen: &SocketAddr, error: freehold_gateway::Error) -> Fault {
-    Fault::input(format!("cannot serve on {listen}"))
-        .because(error)
-        .hint("is another freehold running? choose another port with --listen 127.0.0.1:PORT, or 127.0.0.1:0 for any free one")
+fn gateway_fault(error: freehold_gateway::Error) -> Fault {
+    let fault = Fault::input("cannot serve");
+    match &error {
+        freehold_gateway::Error::Bind { place, .. } => Fault::input(format!("cannot serve on {place}")).hint(
+            "is another freehold running? choose another port with --listen 127.0.0.1:PORT, or 127.0.0.1:0 for any free one",
+        ),
+        freehold_gateway::Error::Tls(_) => fault.hint("check tls_cert and tls_key below [server]"),
+        _ => fault.hint("mend freehold.toml; `freehold config check` tells when it is right"),
+    }
+    .because(error)
 }
 
-/// Watches the store for new generations, off the async threads, and swaps the gateway's routes.
-fn follow(store: Store, routes: RoutesHandle) -> JoinHandle<()> {
+/// What the running gateway takes from the store.
+#[derive(Clone)]
+struct InForce {
+    routes: RoutesHandle,
+    keys: KeysHandle,
+}
+
+/// What was last seen of the store.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    token: Option<i64>,
+    keys_version: Option<i64>,
+}
+
+/// Watches the store for new generations and keys, off the async threads, and keeps what keys and steps have spent.
+fn follow(store: Store, in_force: InForce) -> JoinHandle<()> {
     let watch = async move {
-        let mut seen = None;
-        let mut tick = tokio::time::interval(GENERATION_POLL);
+        let mut seen = Seen::default();
+        let mut tick = tokio::time::interval(STORE_POLL);
+        let mut ticks: u32 = 0;
         loop {
             tick.tick().await;
-            let store = store.clone();
-            let looked = tokio::task::spawn_blocking(move || look(&store, seen)).await;
-            match looked {
-                Ok(Ok((token, Some(generation)))) => {
-                    seen = Some(token);
-                    if generation.number != routes.current_number() {
-                        routes.set(generation);
-                    }
+            ticks = ticks.wrapping_add(1);
+            let (store, in_force) = (store.clone(), in_force.clone());
+            let keeps = ticks.is_multiple_of(SPENT_TICKS);
+            let looked = tokio::task::spawn_blocking(move || {
+                if keeps {
+                    keep_spent(&store, &in_force.keys)?;
                 }
-                Ok(Ok((token, None))) => seen = Some(token),
-                Ok(Err(error)) => tracing::warn!(%error, "cannot look for new generations; the last one stays"),
-                Err(error) => tracing::warn!(%error, "looking for new generations broke off"),
+                look(&store, &in_force, seen)
+            });
+            match looked.await {
+                Ok(Ok(now)) => seen = now,
+                Ok(Err(error)) => tracing::warn!(%error, "cannot look for new generations and keys"),
+                Err(error) => tracing::warn!(%error, "looking for new generations and keys broke off"),
             }
         }
     };
@@ -256,12 +301,26 @@ fn follow(store: Store, routes: RoutesHandle) -> JoinHandle<()> {
     tokio::spawn(watch)
 }
 
-type Looked = Result<(i64, Option<freehold_store::Generation>), freehold_store::Error>;
-
-fn look(store: &Store, seen: Option<i64>) -> Looked {
+fn look(store: &Store, in_force: &InForce, seen: Seen) -> Result<Seen, freehold_store::Error> {
     let token = store.change_token()?;
-    if seen == Some(token) {
-        return Ok((token, None));
+    if seen.token == Some(token) {
+        return Ok(seen);
     }
-    Ok((token, Some(store.generation()?)))
+    let generation = store.generation()?;
+    if generation.number != in_force.routes.current_number() {
+        in_force.routes.set(generation);
+    }
+    let keys_version = store.keys_version()?;
+    if seen.keys_version != Some(keys_version) {
+        in_force.keys.set(store.keys()?);
+    }
+    Ok(Seen { token: Some(token), keys_version: Some(keys_version) })
+}
+
+fn keep_spent(store: &Store, keys: &KeysHandle) -> Result<(), freehold_store::Error> {
+    let spent = keys.take_spent();
+    if spent.is_empty() {
+        return Ok(());
+    }
+    store.keep_spent(&spent).inspect_err(|_| keys.restore_changed(&spent))
 }

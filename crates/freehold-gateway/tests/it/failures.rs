@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use freehold_gateway::{Error, Gateway, GatewayConfig};
+use freehold_gateway::{Error, Gateway, GatewayConfig, Listen};
 use freehold_wire::Api;
 
 use crate::caller::{self, Reply};
@@ -180,13 +180,13 @@ fn addresses_that_cannot_be_served_are_refused_at_start() {
     house::run(async {
         let house = House::new(house::config(vec![])).await;
         let start = |listen: SocketAddr| {
-            let config = GatewayConfig { listen, ..GatewayConfig::default() };
+            let config = GatewayConfig { listen: vec![Listen::Plain(listen)], ..GatewayConfig::default() };
             Gateway::new(config, house.recorder.clone(), house.engine.clone(), house::generation(0, &[]))
         };
         let open = start(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
         assert!(matches!(open, Err(Error::Config(_))));
         let taken = start(house.addr).unwrap().bind().await;
-        let Err(Error::Bind { address, source }) = taken else { panic!("the port is taken") };
-        assert_eq!((address, source.kind()), (house.addr, std::io::ErrorKind::AddrInUse));
+        let Err(Error::Bind { place, source }) = taken else { panic!("the port is taken") };
+        assert_eq!((place, source.kind()), (Listen::Plain(house.addr), std::io::ErrorKind::AddrInUse));
     });
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use freehold_engine::{Engine, EngineConfig, WorkerCommand};
-use freehold_gateway::{Gateway, GatewayConfig, Serving, Upstream};
+use freehold_gateway::{Gateway, GatewayConfig, Listen, Serving, Upstream};
 use freehold_store::{Generation, Recorder, RecorderConfig, Route, Store};
 use freehold_wire::{Api, Call};
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ pub(crate) fn upstream(name: &str, addr: SocketAddr, apis: &[Api]) -> Upstream {
 /// Returns a configuration on a free port whose answers wait long for their record, so that a test sees it.
 pub(crate) fn config(upstreams: Vec<Upstream>) -> GatewayConfig {
     GatewayConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec![Listen::Plain("127.0.0.1:0".parse().unwrap())],
         upstreams,
         record_wait: Duration::from_secs(30),
         ..GatewayConfig::default()
@@ -76,7 +76,7 @@ impl House {
         });
         let gateway = Gateway::new(config, recorder.clone(), engine.clone(), initial).unwrap();
         let serving = gateway.bind().await.unwrap();
-        House { addr: serving.addr, gateway, serving, store, recorder, engine, home }
+        House { addr: serving.addr().unwrap(), gateway, serving, store, recorder, engine, home }
     }
 
     /// Returns a recorded call; its answer must have ended.

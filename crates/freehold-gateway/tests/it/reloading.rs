@@ -40,7 +40,7 @@ fn configuration_that_cannot_be_used_leaves_the_old_one_in_force() {
         let mut empty = config();
         empty.upstreams[0].apis.clear();
         let mut elsewhere = config();
-        elsewhere.listen = "127.0.0.1:1".parse().unwrap();
+        elsewhere.listen = vec![freehold_gateway::Listen::Plain("127.0.0.1:1".parse().unwrap())];
         let mut hurried = config();
         hurried.idle_timeout = Duration::ZERO;
         for (config, part) in [(empty, "apis is empty"), (elsewhere, "listen"), (hurried, "idle_timeout")] {

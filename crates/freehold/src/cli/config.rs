@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::exit::Exit;
 use crate::home::Place;
+use crate::service;
 use crate::stdout;
 
 /// Check or show the configuration, such as `freehold config show --origin`.
@@ -30,6 +31,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     match arguments.command {
         Command::Check => {
             let settings = layers.settings(&|name| std::env::var(name).ok())?;
+            service::check(&settings)?;
             let file = place
                 .config_file()
                 .map_or_else(|| "the built-in defaults".to_owned(), |file| file.display().to_string());

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use freehold_gateway::Listen;
+
 use crate::config::{Origin, Settings};
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
@@ -48,8 +50,17 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
 }
 
 fn greet(settings: &Settings, service: &Service) -> Result<(), Fault> {
-    let address = service.address();
-    eprintln!("freehold serves on http://{address}");
+    let keys = match (settings.server.require_keys, service.keys_good) {
+        (false, _) => "no key is needed".to_owned(),
+        (true, 0) => "a key is needed, and there is none yet: `freehold keys add NAME`".to_owned(),
+        (true, count) => format!("a key is needed ({count} there)"),
+    };
+    for place in service.listening() {
+        eprintln!("freehold serves on {place}: {keys}");
+        if matches!(place, Listen::Plain(_)) && place.is_reachable() {
+            eprintln!("  warning: keys and prompts pass {place} unencrypted: put TLS in front, or use tls_listen");
+        }
+    }
     for upstream in &settings.upstreams {
         let simulated = if upstream.simulated { " (simulated vendor)" } else { "" };
         eprintln!("  upstream {}{simulated}: {}", upstream.name, upstream.base_url);
@@ -60,10 +71,9 @@ fn greet(settings: &Settings, service: &Service) -> Result<(), Fault> {
             model.name, model.parameters, model.context_tokens, model.slots, model.load_ms
         );
     }
+    let Some(base) = service.listening().iter().find(|place| place.address().is_some()) else { return Ok(()) };
     eprintln!("paste into an application:");
-    stdout::block(format_args!(
-        "export OPENAI_BASE_URL=http://{address}/v1\nexport ANTHROPIC_BASE_URL=http://{address}\n"
-    ))
+    stdout::block(format_args!("export OPENAI_BASE_URL={base}/v1\nexport ANTHROPIC_BASE_URL={base}\n"))
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {

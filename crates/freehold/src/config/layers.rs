@@ -17,13 +17,25 @@ const KEYS: &[(&str, &[&str])] = &[
         "server",
         &[
             "listen",
+            "tls_listen",
+            "tls_cert",
+            "tls_key",
+            "unix_socket",
+            "http2",
+            "require_keys",
             "body_mib_max",
             "header_kib_max",
             "calls_max",
+            "connections_max",
+            "streams_max",
             "drain_s",
+            "handshake_timeout_s",
+            "header_timeout_s",
+            "body_timeout_s",
             "connect_timeout_ms",
             "first_byte_timeout_s",
             "idle_timeout_s",
+            "write_timeout_s",
         ],
     ),
     ("record", &["on_failure", "wait_ms_max", "commit_window_ms", "queue_calls_max", "queue_mib_max"]),
@@ -50,6 +62,19 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("model", &["name", "path", "context_tokens", "slots", "threads", "backend"]),
+    (
+        "budget",
+        &[
+            "step",
+            "usd_per_hour",
+            "usd_per_day",
+            "usd_per_month",
+            "tokens_per_hour",
+            "tokens_per_day",
+            "tokens_per_month",
+            "unknown_price",
+        ],
+    ),
 ];
 
 /// Where a value came from.
@@ -149,6 +174,7 @@ impl Layers {
         for model in &mut settings.models {
             model.path = self.folder.join(&model.path);
         }
+        settings.server.settle(&self.folder);
         settings.facts.path = settings.facts.path.map(|path| self.folder.join(path));
         check_names(&settings)?;
         Ok(settings)
@@ -332,7 +358,7 @@ mod tests {
     #[test]
     fn defaults_are_whole() {
         let settings = Layers::defaults(Path::new("/base")).settings(&|_| None).unwrap();
-        assert_eq!(settings.server.listen.port(), 8787);
+        assert_eq!(settings.server.listen[0].port(), 8787);
         assert!(settings.upstreams.is_empty());
     }
 
@@ -357,7 +383,7 @@ mod tests {
     fn later_layers_win_and_are_named() {
         let mut layers = read("[server]\nlisten = \"127.0.0.1:1\"").unwrap();
         layers.environment([("FREEHOLD_SERVER_LISTEN".to_owned(), "127.0.0.1:2".to_owned())].into_iter());
-        assert_eq!(layers.settings(&|_| None).unwrap().server.listen.port(), 2);
+        assert_eq!(layers.settings(&|_| None).unwrap().server.listen[0].port(), 2);
         let line = layers.lines().into_iter().find(|line| line.0 == "server.listen").unwrap();
         assert_eq!((line.1.as_str(), line.2.to_string().as_str()), ("\"127.0.0.1:2\"", "$FREEHOLD_SERVER_LISTEN"));
     }

@@ -1,12 +1,12 @@
 //! The settings as checked types, with their units in their names.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use freehold_gateway::Secret;
 use freehold_wire::Api;
 use serde::Deserialize;
 
+use super::{Server, StepBudget};
 use crate::facts::Sellers;
 
 /// All settings of one start.
@@ -31,6 +31,9 @@ pub struct Settings {
     /// The GGUF files that our own engine serves.
     #[serde(default, rename = "model")]
     pub models: Vec<Model>,
+    /// What steps may spend.
+    #[serde(default, rename = "budget")]
+    pub budgets: Vec<StepBudget>,
 }
 
 impl Settings {
@@ -45,27 +48,6 @@ impl Settings {
         }
         sellers
     }
-}
-
-/// `[server]`.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Server {
-    /// The address to listen on.
-    pub listen: SocketAddr,
-    /// The largest request body.
-    pub body_mib_max: usize,
-    /// The largest request head.
-    pub header_kib_max: usize,
-    /// The most calls in flight.
-    pub calls_max: usize,
-    /// How long a shutdown waits for calls in flight.
-    pub drain_s: u64,
-    /// How long connecting to an upstream may take.
-    pub connect_timeout_ms: u64,
-    /// How long an upstream may take until the head of its answer.
-    pub first_byte_timeout_s: u64,
-    /// How long an upstream may pause in mid-answer.
-    pub idle_timeout_s: u64,
 }
 
 /// `[record]`.

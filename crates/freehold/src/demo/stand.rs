@@ -52,7 +52,7 @@ impl Stand {
         ));
         let settings = settings(&options.folder, &vendor)?;
         let service = Service::start(&settings, &options.folder, options.program.clone()).await?;
-        let gateway = format!("http://{}", service.address());
+        let gateway = service.listening()[0].to_string();
         for model in &service.models {
             narrator.say(&format!(
                 "{}: {} parameters, trained from scratch, runs in this binary.",
