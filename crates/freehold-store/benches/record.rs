@@ -1,6 +1,8 @@
 //! Measures recording and import on this machine's disk: `cargo bench -p freehold-store`.
 //!
-//! Name parts to run only those: `cargo bench -p freehold-store -- import`. Calls have 2 KB of bodies. The folder is made under `TMPDIR`; put that on the disk to be measured.
+//! Name parts to run only those: `cargo bench -p freehold-store -- import`. Calls have 2 KB of bodies, those of `cost` 1.2 KB.
+//! `fill=2000000` fills a store with that many small calls. The folder is made under `TMPDIR`; put that on the disk to be
+//! measured. Processor time is read from `/proc`, so it is only there on Linux.
 
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is not as it expects")]
 
@@ -8,7 +10,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use freehold_store::{Receipt, RecorderConfig, Replay, Store};
+use freehold_store::{Acknowledge, Receipt, Recorder, RecorderConfig, Replay, Store};
 use freehold_wire::{Api, Call, Timings, Usage};
 
 const REQUEST_BYTES: usize = 1536;
@@ -20,6 +22,14 @@ fn main() {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     let home = tempfile::tempdir().unwrap();
+    if is_wanted("cost") {
+        for acknowledge in [Acknowledge::Kernel, Acknowledge::Disk] {
+            cost(&home.path().join(format!("cost-{acknowledge:?}")), acknowledge);
+        }
+    }
+    if let Some(calls) = wanted.iter().find_map(|name| name.strip_prefix("fill=")) {
+        fill(&home.path().join("fill"), calls.parse().unwrap());
+    }
     if is_wanted("throughput") {
         throughput(&home.path().join("throughput"));
     }
@@ -64,6 +74,143 @@ fn call(n: usize) -> Call {
         generation: 0,
         kept: freehold_wire::Kept::default(),
     }
+}
+
+/// A call as a gateway records it: ids rise with time.
+fn recorded(n: usize, request_bytes: usize, response_bytes: usize) -> Call {
+    let fill = |bytes: usize| {
+        let mut text = format!("{{\"n\":{n},\"text\":\"");
+        // Words in an order of their own, so that no two bodies are alike and each is as compressible as prose.
+        let mut state = n as u64;
+        while text.len() + 10 < bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(WORDS[(state >> 33) as usize % WORDS.len()]);
+        }
+        text.push_str("\"}");
+        text.into_bytes()
+    };
+    let step = n % 1_000;
+    Call {
+        id: format!("{:012x}-7000-{:016x}", 1_700_000_000_000 + n, n),
+        step: format!("step-{step}"),
+        run: None,
+        model: format!("model-{}", (step * 7 + n / 1_000 % 2) % 200),
+        request: fill(request_bytes),
+        response: fill(response_bytes),
+        ..call(n)
+    }
+}
+
+const WORDS: [&str; 24] = [
+    "the ",
+    "order ",
+    "was ",
+    "not ",
+    "delivered ",
+    "please ",
+    "refund ",
+    "customer ",
+    "asks ",
+    "about ",
+    "invoice ",
+    "number ",
+    "late ",
+    "and ",
+    "wants ",
+    "an ",
+    "answer ",
+    "today ",
+    "because ",
+    "it ",
+    "is ",
+    "broken ",
+    "again ",
+    "soon ",
+];
+
+/// Returns the processor time of the threads of that name, of the calling thread for none.
+fn processor_time(thread: Option<&str>) -> Duration {
+    let of = |folder: &Path| {
+        let text = std::fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
+        Duration::from_nanos(text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0))
+    };
+    let Some(name) = thread else { return of(Path::new("/proc/thread-self")) };
+    let is_named = |folder: &Path| {
+        std::fs::read_to_string(folder.join("comm")).is_ok_and(|found| found.trim_end().starts_with(name))
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten().map(|task| task.path());
+    tasks.filter(|task| is_named(task)).map(|task| of(&task)).sum()
+}
+
+/// What recording and indexing one call costs the processor.
+fn cost(home: &Path, acknowledge: Acknowledge) {
+    const CALLS: usize = 100_000;
+    let store = Store::open(home).unwrap();
+    let recorder = store.recorder(RecorderConfig { acknowledge, ..RecorderConfig::default() }).unwrap();
+    let threads = ["freehold-log", "freehold-sync", "freehold-files"];
+    let mut spent = Duration::ZERO;
+    let begun = Instant::now();
+    for first in (0..CALLS).step_by(1_000) {
+        let calls: Vec<_> = (first..first + 1_000).map(|n| recorded(n, 800, 400)).collect();
+        let before = processor_time(None);
+        let receipts: Vec<_> = calls.into_iter().map(|call| recorder.record(call)).collect();
+        spent += processor_time(None) - before;
+        assert!(receipts.into_iter().all(Receipt::wait));
+    }
+    assert!(recorder.flush());
+    let wall = begun.elapsed();
+    let per_call = |time: Duration| time.as_secs_f64() * 1e6 / CALLS as f64;
+    let others: Vec<_> =
+        threads.iter().map(|name| format!("{name} {:.2}", per_call(processor_time(Some(name))))).collect();
+    println!(
+        "{acknowledge:?}, us of processor a call: record() {:.2}, {}, index {:.2}; {:.0} calls/s all in all",
+        per_call(spent),
+        others.join(", "),
+        per_call(processor_time(Some("freehold-index"))),
+        CALLS as f64 / wall.as_secs_f64()
+    );
+    recorder.close();
+}
+
+/// A store of many calls of 1,000 steps and 200 models on 400 days: what indexing costs at the start and at the end, and what
+/// the sums take to read.
+fn fill(home: &Path, calls: usize) {
+    let store = Store::open(home).unwrap();
+    let recorder = store.recorder(RecorderConfig::default()).unwrap();
+    let part = (calls / 20).max(1);
+    let day_ms = 86_400_000 * 400 / calls as i64;
+    for first in (0..calls).step_by(part) {
+        let begun = Instant::now();
+        let before = processor_time(Some("freehold-index"));
+        fill_part(&recorder, first..(first + part).min(calls), day_ms);
+        let (wall, index) = (begun.elapsed(), processor_time(Some("freehold-index")) - before);
+        println!(
+            "calls {first:>9}..: {:>6.0} calls/s, index {:.2} us of processor a call",
+            part as f64 / wall.as_secs_f64(),
+            index.as_secs_f64() * 1e6 / part as f64
+        );
+    }
+    recorder.close();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let steps = store.steps().unwrap();
+        println!("steps(): {} steps, {:.1} ms", steps.len(), begun.elapsed().as_secs_f64() * 1e3);
+    }
+    let last = store.traffic(i32::MIN, i32::MAX).unwrap().last().unwrap().day;
+    for days in [1, 30, 400] {
+        let begun = Instant::now();
+        let rows = store.traffic(last - days + 1, last).unwrap().len();
+        println!("traffic() of {days} days: {rows} rows, {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    }
+    println!("file: {} bytes a call", std::fs::metadata(store.path()).unwrap().len() / calls as u64);
+}
+
+fn fill_part(recorder: &Recorder, calls: std::ops::Range<usize>, apart_ms: i64) {
+    for n in calls {
+        let call = recorded(n, 120, 60);
+        assert!(recorder.record(Call { at_ms: 1_700_000_000_000 + n as i64 * apart_ms, ..call }).wait());
+    }
+    assert!(recorder.flush());
 }
 
 /// One caller that keeps a thousand calls on their way.

@@ -58,13 +58,7 @@ impl Store {
 
 /// Adds a call inside the caller's transaction, unless its id is there.
 pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call) -> rusqlite::Result<Added> {
-    let keys = Keys {
-        step: interned.step(connection, &call.step, &call.step_by)?,
-        api: interned.name(connection, call.api.as_str())?,
-        upstream: interned.name(connection, &call.upstream)?,
-        model: interned.name(connection, call.served_model.as_deref().unwrap_or(&call.model))?,
-        key: call.key.as_deref().map(|key| interned.name(connection, key)).transpose()?,
-    };
+    let keys = keys(connection, interned, call)?;
     let found_by = interned.name(connection, &call.step_by)?;
     let model = interned.name(connection, &call.model)?;
     let served_model = call.served_model.as_ref().map(|_| keys.model);
@@ -106,6 +100,17 @@ pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call)
     }
     interned.bodies.write(connection, connection.last_insert_rowid(), call)?;
     Ok(Added::New(keys))
+}
+
+/// Returns the numbers under which a call is summed.
+fn keys(connection: &Connection, interned: &mut Interned, call: &Call) -> rusqlite::Result<Keys> {
+    Ok(Keys {
+        step: interned.step(connection, &call.step, &call.step_by)?,
+        api: interned.name(connection, call.api.as_str())?,
+        upstream: interned.name(connection, &call.upstream)?,
+        model: interned.name(connection, call.served_model.as_deref().unwrap_or(&call.model))?,
+        key: call.key.as_deref().map(|key| interned.name(connection, key)).transpose()?,
+    })
 }
 
 /// Returns whether the call has a whole, successful answer. An imported call without a status counts by its failure.

@@ -69,6 +69,20 @@ pub enum Error {
         /// Why not.
         source: rusqlite::Error,
     },
+    /// The log of new calls could not be opened.
+    #[error("could not open the log of new calls in {}", path.display())]
+    Log {
+        /// The home folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another process records into the home folder.
+    #[error("another process records into {}", path.display())]
+    Recording {
+        /// The home folder.
+        path: PathBuf,
+    },
     /// The thread that records calls could not be started.
     #[error("could not start the recorder's thread")]
     Thread(#[source] std::io::Error),
@@ -148,6 +162,7 @@ impl Error {
         match self {
             Error::Home { .. }
             | Error::Lock { .. }
+            | Error::Log { .. }
             | Error::Foreign { .. }
             | Error::Newer { .. }
             | Error::KeyMissing { .. }
@@ -156,6 +171,7 @@ impl Error {
             | Error::UnknownKey(_)
             | Error::KeyTaken(_)
             | Error::KeyRevoked(_) => ErrorKind::User,
+            Error::Recording { .. } => ErrorKind::Busy,
             Error::Thread(_) | Error::Unreadable { .. } | Error::Json { .. } | Error::Seal(_) => ErrorKind::Internal,
             Error::Open { source, .. } => match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
@@ -170,7 +186,10 @@ impl Error {
     /// Returns the next step, where there is one to name.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Error::Home { .. } | Error::Lock { .. } | Error::Open { .. } => {
+            Error::Recording { .. } => {
+                "stop the other `freehold up`, or name another folder with --home or FREEHOLD_HOME"
+            }
+            Error::Home { .. } | Error::Lock { .. } | Error::Log { .. } | Error::Open { .. } => {
                 "name a folder that can be written with --home or FREEHOLD_HOME"
             }
             Error::Foreign { .. } => "move the file away, or name another folder with --home or FREEHOLD_HOME",

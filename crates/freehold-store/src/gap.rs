@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use freehold_wire::Call;
 use rusqlite::{Connection, params};
 
 use crate::calls::{count, integer};
@@ -39,9 +38,9 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Counts a call that was dropped.
-    pub(crate) fn count(&mut self, call: &Call, reason: &str) {
-        self.join(Gap { from_ms: call.at_ms, to_ms: call.at_ms, calls: 1, reason: reason.to_owned() });
+    /// Counts calls that began at that time and are not recorded.
+    pub(crate) fn count(&mut self, at_ms: i64, calls: u64, reason: &str) {
+        self.join(Gap { from_ms: at_ms, to_ms: at_ms, calls, reason: reason.to_owned() });
     }
 
     /// Takes back gaps that could not be written.

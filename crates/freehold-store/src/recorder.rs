@@ -1,96 +1,212 @@
-//! Records calls off the hot path: a bounded queue, one writing thread, a group commit, a receipt for each call.
+//! Records calls: into the log at once, into the store's tables a little later, with a receipt for each.
 //!
-//! Offering a call never blocks. What cannot be queued or written is counted and becomes a gap.
+//! Offering a call takes some microseconds and never waits for the disk's queue. What cannot be taken is counted and
+//! becomes a gap.
 
-mod queue;
+mod bell;
+mod indexer;
+mod shared;
 mod writer;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freehold_wire::Call;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::recorder::queue::Queue;
-use crate::recorder::writer::Writer;
+use crate::log::mover::{self, Mover};
+use crate::log::{Folder, Log, Options, Refusal, State, this_boot};
+use crate::recorder::indexer::Indexer;
+use crate::recorder::shared::{Item, Shared};
 use crate::seal::Seal;
 
-/// How much a recorder may hold, and how often it commits.
+/// When a call counts as recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledge {
+    /// When the kernel has it: it outlives this process, however that ends, and a power cut once the window is over.
+    #[default]
+    Kernel,
+    /// When it is on the disk.
+    Disk,
+}
+
+/// How much a recorder may hold, and when a call counts as recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecorderConfig {
-    /// The most calls that wait for or are in a commit.
+    /// The most calls that wait for the log.
     pub queue_calls_max: usize,
     /// The most bytes that these calls may take.
     pub queue_bytes_max: usize,
-    /// The least time from one commit to the next. A call that comes after a pause is committed at once; calls that
-    /// come closer together share a commit.
-    pub commit_window: Duration,
+    /// When a call counts as recorded.
+    pub acknowledge: Acknowledge,
+    /// How long the log may hold what is not on the disk, where nobody waits for that.
+    pub sync_window: Duration,
+    /// The most bytes of the log: what it holds while the store takes no calls.
+    pub log_bytes_max: u64,
+    /// The size of a file of the log, once it has grown.
+    pub segment_bytes: u64,
 }
 
 impl Default for RecorderConfig {
     fn default() -> Self {
-        Self { queue_calls_max: 10_000, queue_bytes_max: 64 << 20, commit_window: Duration::from_millis(2) }
+        Self {
+            queue_calls_max: 10_000,
+            queue_bytes_max: 64 << 20,
+            acknowledge: Acknowledge::Kernel,
+            sync_window: Duration::from_millis(20),
+            log_bytes_max: 1 << 30,
+            segment_bytes: 16 << 20,
+        }
     }
 }
 
 /// What a recorder did so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecorderStats {
-    /// Calls that are durably stored.
+    /// Calls that are recorded.
     pub recorded: u64,
     /// Calls that were dropped.
     pub dropped: u64,
-    /// Calls that wait for or are in a commit.
+    /// The same by reason.
+    pub dropped_because: BTreeMap<String, u64>,
+    /// Calls that wait for the log.
     pub queued: u64,
-    /// Why the last write failed; `None` once calls have been recorded again.
+    /// Calls that were moved from the log into the store's tables.
+    pub indexed: u64,
+    /// Calls that were not yet.
+    pub index_lag_calls: u64,
+    /// The bytes of the log's files.
+    pub log_bytes: u64,
+    /// How long it last took to bring the log to the disk, in microseconds.
+    pub last_sync_us: u64,
+    /// How often that failed.
+    pub sync_failures: u64,
+    /// Why the store's tables take no calls from the log; `None` once they do.
+    pub index_error: Option<String>,
+    /// Why the last write to the log or the tables failed; `None` once both work again.
     pub last_error: Option<String>,
 }
 
-/// Records calls on a thread of its own; clones share it.
+/// Records calls; clones share it.
 ///
-/// When the last clone is dropped the thread writes what is queued and ends; `close` waits for that.
+/// When the last clone is dropped everything that was taken is written, and the threads end; `close` waits for that.
 #[derive(Clone)]
 pub struct Recorder {
-    queue: Arc<Queue>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    options: Options,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// The promise of an outcome for one recorded call.
 #[derive(Debug)]
 #[must_use = "the outcome of recording a call is only known through its receipt"]
 pub struct Receipt {
-    outcome: oneshot::Receiver<()>,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Known(bool),
+    Awaited(oneshot::Receiver<()>),
+}
+
+/// How long a process that is ending may still hold the log.
+const TAKE_WAIT: Duration = Duration::from_secs(3);
+const TAKE_RETRY: Duration = Duration::from_millis(20);
+/// A frame's buffer that has grown beyond this is given back.
+const BUFFER_BYTES_KEPT: usize = 1 << 20;
+const TOO_LARGE_REASON: &str = "the call is too large to be recorded, or could not be sealed";
+/// The threads need little: their buffers are on the heap.
+const STACK_BYTES: usize = 512 << 10;
+
+thread_local! {
+    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Recorder {
-    /// Starts the writing thread on its own connection.
-    pub(crate) fn start(connection: Connection, config: RecorderConfig, seal: Option<Seal>) -> Result<Self, Error> {
-        let (queue, items) = Queue::new(config);
-        let writer = Writer::new(connection, items, queue.shared(), config.commit_window, seal);
-        let thread = std::thread::Builder::new().name("freehold-recorder".to_owned()).spawn(move || writer.run());
-        let thread = thread.map_err(Error::Thread)?;
-        Ok(Self { queue: Arc::new(queue), thread: Arc::new(Mutex::new(Some(thread))) })
+    /// Takes the log of the home folder and starts the threads.
+    pub(crate) fn start(
+        connection: Connection,
+        database: &Path,
+        config: RecorderConfig,
+        seal: Option<Seal>,
+    ) -> Result<Self, Error> {
+        let home = database.parent().unwrap_or(Path::new("."));
+        let fail = |source| Error::Log { path: home.to_owned(), source };
+        let folder = take(home)?;
+        let position = mover::position(&connection).map_err(Error::sql("read the position of the log"))?;
+        let gaps = mover::cut(&connection, &folder.state()).map_err(Error::sql("read the last call"))?;
+        let options =
+            Options { bytes_max: config.log_bytes_max, segment_bytes: config.segment_bytes, seal: seal.clone() };
+        let log = Log::open(folder, options.clone(), position).map_err(fail)?;
+        log.folder().set_state(&State::Open(this_boot())).map_err(fail)?;
+        let shared = Arc::new(Shared::new(log, config, gaps));
+        let indexer = Indexer::new(connection, Arc::clone(&shared), Mover::new(position, database, seal));
+        let thread = start_threads(&shared, indexer).inspect_err(|_| shared.close()).map_err(Error::Thread)?;
+        Ok(Self { inner: Arc::new(Inner { shared, options, thread: Mutex::new(Some(thread)) }) })
     }
 
-    /// Offers a call for recording; never blocks, and may be called from async code.
+    /// Records a call; takes some microseconds, never waits for another caller, and may be called from async code.
     ///
-    /// A call that finds the queue full is dropped and counted, and its receipt says so.
+    /// A call that finds another being written is queued. One that finds the queue full is dropped and counted, and its
+    /// receipt says so.
+    #[expect(clippy::needless_pass_by_value, reason = "a call that is recorded is not needed any more")]
     pub fn record(&self, call: Call) -> Receipt {
-        Receipt { outcome: self.queue.offer(call) }
+        FRAME.with_borrow_mut(|frame| {
+            let shared = &self.inner.shared;
+            let at_ms = call.at_ms;
+            if !self.inner.options.write(&call, frame) {
+                shared.drop_call(at_ms, TOO_LARGE_REASON);
+                return Receipt { outcome: Outcome::Known(false) };
+            }
+            let receipt = match shared.log.try_append(frame) {
+                Err(Refusal::Busy) => {
+                    let (receipt, outcome) = oneshot::channel();
+                    shared.queue(Item { frame: std::mem::take(frame), at_ms, receipt });
+                    Receipt { outcome: Outcome::Awaited(outcome) }
+                }
+                Ok(_) if shared.config.acknowledge == Acknowledge::Disk => {
+                    let (receipt, outcome) = oneshot::channel();
+                    writer::settle(shared, at_ms, Ok(Some(receipt)));
+                    Receipt { outcome: Outcome::Awaited(outcome) }
+                }
+                outcome => {
+                    let known = Outcome::Known(outcome.is_ok());
+                    writer::settle(shared, at_ms, outcome.map(|_| None));
+                    Receipt { outcome: known }
+                }
+            };
+            if frame.capacity() > BUFFER_BYTES_KEPT {
+                *frame = Vec::new();
+            }
+            receipt
+        })
     }
 
     /// Returns what was done so far.
     pub fn stats(&self) -> RecorderStats {
-        self.queue.shared().stats()
+        self.inner.shared.stats()
     }
 
-    /// Takes no more calls, writes what is queued, and waits for the writing thread to end; blocks.
+    /// Waits until every call that was recorded can be read from the store; blocks. False where the store takes none.
+    pub fn flush(&self) -> bool {
+        self.inner.shared.flush()
+    }
+
+    /// Takes no more calls, writes what is queued, and waits for the threads to end; blocks.
     pub fn close(&self) {
-        self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.inner.shared.close();
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -99,16 +215,51 @@ impl Recorder {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
 impl Receipt {
-    /// Returns true once the call is durably stored, false when it was dropped.
+    /// Returns true once the call is recorded, false when it was dropped.
     ///
     /// Dropping the future loses the answer and changes nothing about the call.
     pub async fn committed(self) -> bool {
-        self.outcome.await.is_ok()
+        match self.outcome {
+            Outcome::Known(is_recorded) => is_recorded,
+            Outcome::Awaited(outcome) => outcome.await.is_ok(),
+        }
     }
 
     /// Waits for the outcome like `committed`, blocking the thread; not for async code.
     pub fn wait(self) -> bool {
-        self.outcome.blocking_recv().is_ok()
+        match self.outcome {
+            Outcome::Known(is_recorded) => is_recorded,
+            Outcome::Awaited(outcome) => outcome.blocking_recv().is_ok(),
+        }
     }
+}
+
+/// Takes the log's folder, and waits a little for one who is about to leave it.
+fn take(home: &Path) -> Result<Folder, Error> {
+    let begun = Instant::now();
+    loop {
+        match Folder::take(home).map_err(|source| Error::Log { path: home.to_owned(), source })? {
+            Some(folder) => return Ok(folder),
+            None if begun.elapsed() > TAKE_WAIT => return Err(Error::Recording { path: home.to_owned() }),
+            None => std::thread::park_timeout(TAKE_RETRY),
+        }
+    }
+}
+
+/// Starts the threads; the one that is returned ends last.
+fn start_threads(shared: &Arc<Shared>, indexer: Indexer) -> std::io::Result<JoinHandle<()>> {
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    let of = || Arc::clone(shared);
+    let (makes, writes, syncs) = (of(), of(), of());
+    let maker = thread("freehold-files").spawn(move || writer::make(&makes))?;
+    let writer = thread("freehold-log").spawn(move || writer::write(&writes))?;
+    let syncer = thread("freehold-sync").spawn(move || writer::sync(&syncs, writer))?;
+    std::thread::Builder::new().name("freehold-index".to_owned()).spawn(move || indexer.run(vec![maker, syncer]))
 }

@@ -168,7 +168,9 @@ fn set_up(connection: &Connection, purpose: Purpose) -> rusqlite::Result<()> {
         Purpose::Record => (8 << 10, 2048),
         Purpose::Watch => (256, 0),
     };
-    connection.pragma_update(None, "synchronous", "full")?;
+    // What is recorded stays in the log until it is known to be on the disk here.
+    let synchronous = if purpose == Purpose::Record { "normal" } else { "full" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEPT_BYTES, |_| Ok(()))?;

@@ -9,6 +9,7 @@ use crate::body::BodyReader;
 use crate::calls::{self, Added, Imported};
 use crate::error::Error;
 use crate::interned::Interned;
+use crate::log;
 use crate::recorder::{Recorder, RecorderConfig};
 use crate::schema::{self, Purpose};
 use crate::seal::{Seal, admission};
@@ -67,9 +68,15 @@ impl Store {
     pub fn open_sealed(home: &Path, limits: Limits, seal: Option<Seal>) -> Result<Self, Error> {
         make_home(home).map_err(|source| Error::Home { path: home.to_owned(), source })?;
         let path = home.join(FILE);
-        let main = schema::open(&path, schema::MIGRATIONS)?;
+        let mut main = schema::open(&path, schema::MIGRATIONS)?;
         bound(&main, limits)?;
         admission::admit(&main, &path, seal.as_ref())?;
+        match log::recover(&mut main, &path, seal.as_ref()) {
+            Ok(0) => {}
+            Ok(calls) => tracing::info!(calls, "calls that a process left in the log are in the store now"),
+            // They stay in the log; what the store has can be read all the same.
+            Err(error) => tracing::warn!(%error, "calls that a process left in the log cannot be moved into the store"),
+        }
         let (main, watch) = (Mutex::new(main), Mutex::new(schema::connect(&path, Purpose::Watch)?));
         let bodies = BodyReader::new(seal.clone());
         let importing = Mutex::new(Interned::new(seal.clone()));
@@ -88,7 +95,7 @@ impl Store {
     pub fn recorder(&self, config: RecorderConfig) -> Result<Recorder, Error> {
         let connection = schema::connect(&self.inner.path, Purpose::Record)?;
         bound(&connection, self.inner.limits)?;
-        Recorder::start(connection, config, self.inner.seal.clone())
+        Recorder::start(connection, &self.inner.path, config, self.inner.seal.clone())
     }
 
     /// Adds calls in one transaction; those whose id is already there are left as they are.

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use freehold_engine::{Engine, EngineConfig, ModelInfo, ModelSpec, WorkerCommand};
 use freehold_gateway::{Gateway, GatewayConfig, KeysHandle, Listen, RoutesHandle, Serving};
-use freehold_store::{Recorder, RecorderConfig, Store};
+use freehold_store::{Acknowledge, Recorder, RecorderConfig, Store};
 use tokio::task::JoinHandle;
 
-use crate::config::{Model, OnFailure, Settings, StepBudget};
+use crate::config::{Model, OnFailure, RecordMode, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
 use crate::home::RunningGateway;
@@ -171,7 +171,13 @@ fn recorder_config(settings: &Settings) -> RecorderConfig {
     RecorderConfig {
         queue_calls_max: settings.record.queue_calls_max,
         queue_bytes_max: settings.record.queue_mib_max * MIB,
-        commit_window: Duration::from_millis(settings.record.commit_window_ms),
+        acknowledge: match settings.record.mode {
+            RecordMode::Kernel => Acknowledge::Kernel,
+            RecordMode::Strict => Acknowledge::Disk,
+        },
+        sync_window: Duration::from_millis(settings.record.window_ms),
+        log_bytes_max: settings.record.log_mib_max * MIB as u64,
+        ..RecorderConfig::default()
     }
 }
 

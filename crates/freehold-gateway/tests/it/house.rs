@@ -81,6 +81,7 @@ impl House {
 
     /// Returns a recorded call; its answer must have ended.
     pub(crate) fn recorded(&self, id: &str) -> Call {
+        assert!(self.recorder.flush(), "the store takes what is recorded");
         self.store.call(id).unwrap().expect("the call is recorded before its answer ends")
     }
 

@@ -1,163 +1,110 @@
-//! The writing thread: takes what is queued, commits it as one group, and answers the receipts.
-//!
-//! A failed group is dropped and counted, not kept: a full disk must not fill the memory too.
+//! The threads that write what callers could not write themselves, make files for the log, and bring it to the disk.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rusqlite::{Connection, TransactionBehavior};
+use crate::log::Refusal;
+use crate::recorder::Acknowledge;
+use crate::recorder::shared::{CLOSED_REASON, FULL_REASON, Item, Shared};
 
-use crate::calls::{self, Added};
-use crate::gap::Pending;
-use crate::interned::Interned;
-use crate::recorder::queue::{Item, Message, Shared};
-use crate::seal::Seal;
-use crate::tally::Tally;
-
-/// The most calls in one commit.
-const BATCH_CALLS_MAX: usize = 1024;
-/// A commit takes no further call once its calls have this many bytes.
-const BATCH_BYTES: usize = 8 << 20;
-/// The first and the longest pause between attempts to store a gap while no calls come.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LONGEST: Duration = Duration::from_secs(10);
-const TAKEN_REASON: &str = "another call with the same id was recorded before";
-
-pub(super) struct Writer {
-    connection: Connection,
-    items: Receiver<Message>,
-    shared: Arc<Shared>,
-    commit_window: Duration,
-    interned: Interned,
-    retry: Duration,
-}
-
-/// What came out of the queue.
-enum Taken {
-    Batch(Vec<Item>),
-    Nothing,
-    Ended,
-}
-
-impl Writer {
-    pub(super) fn new(
-        connection: Connection,
-        items: Receiver<Message>,
-        shared: Arc<Shared>,
-        commit_window: Duration,
-        seal: Option<Seal>,
-    ) -> Self {
-        Self { connection, items, shared, commit_window, interned: Interned::new(seal), retry: RETRY_FIRST }
-    }
-
-    /// Writes until the queue has ended and is empty.
-    pub(super) fn run(mut self) {
-        let mut last_commit: Option<Instant> = None;
-        loop {
-            match self.take(last_commit) {
-                Taken::Batch(batch) => {
-                    last_commit = Some(Instant::now());
-                    self.write(batch);
-                }
-                Taken::Nothing => self.write(Vec::new()),
-                Taken::Ended => break,
-            }
-        }
-        if !self.shared.pending().is_empty() {
-            self.write(Vec::new());
-        }
-        let lost = self.shared.pending().calls();
-        if lost > 0 {
-            tracing::error!(calls = lost, "the store could not take the gap of calls that were not recorded");
-        }
-    }
-
-    /// Waits for a call, then for its companions until a commit window has passed since the last commit.
-    fn take(&self, last_commit: Option<Instant>) -> Taken {
-        let first = if self.shared.pending().is_empty() {
-            self.items.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            self.items.recv_timeout(self.retry)
-        };
-        let first = match first {
-            Ok(Message::Call(first)) => first,
-            Ok(Message::Gap) | Err(RecvTimeoutError::Timeout) => return Taken::Nothing,
-            Err(RecvTimeoutError::Disconnected) => return Taken::Ended,
-        };
-        let due = last_commit.map(|last| last + self.commit_window);
-        let mut bytes = first.bytes;
-        let mut batch = vec![*first];
-        while batch.len() < BATCH_CALLS_MAX && bytes < BATCH_BYTES {
-            let wait = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
-            let next = if wait.is_zero() { self.items.try_recv().ok() } else { self.items.recv_timeout(wait).ok() };
-            match next {
-                Some(Message::Call(item)) => {
-                    bytes += item.bytes;
-                    batch.push(*item);
-                }
-                Some(Message::Gap) => {}
-                None => break,
-            }
-        }
-        Taken::Batch(batch)
-    }
-
-    /// Commits a batch, together with the gaps that are not stored yet, and answers the receipts.
-    fn write(&mut self, batch: Vec<Item>) {
-        let gaps = std::mem::take(&mut *self.shared.pending());
-        match self.commit(&batch, &gaps) {
-            Ok(added) => self.keep(batch, &added),
-            Err(error) => self.give_up(batch, gaps, &error.to_string()),
-        }
-    }
-
-    fn keep(&mut self, batch: Vec<Item>, added: &[Added]) {
-        self.retry = RETRY_FIRST;
-        // A gap that could be stored does not tell that a call could be.
-        if !batch.is_empty() && self.shared.set_last_error(None).is_some() {
-            tracing::info!("calls are recorded again");
-        }
-        for (item, added) in batch.into_iter().zip(added) {
-            self.shared.release(&item);
-            match added {
-                Added::New(_) => self.shared.keep_item(item),
-                Added::Present => {
-                    self.shared.drop_item(item, TAKEN_REASON);
-                }
-            }
-        }
-    }
-
-    fn give_up(&mut self, batch: Vec<Item>, gaps: Pending, error: &str) {
-        self.interned.forget();
+/// Appends what is queued until the queue is closed and empty; then the log takes no more.
+pub(super) fn write(shared: &Shared) {
+    loop {
+        let batch = shared.take();
         if batch.is_empty() {
-            self.retry = (self.retry * 2).min(RETRY_LONGEST);
-        }
-        if self.shared.set_last_error(Some(error.to_owned())).is_none() {
-            tracing::error!(error, "calls cannot be recorded; they are served, counted and missing from the record");
-        }
-        self.shared.pending().restore(gaps);
-        for item in batch {
-            self.shared.release(&item);
-            self.shared.drop_item(item, error);
+            let (is_empty, is_closed) = shared.queue_state();
+            match (is_empty, is_closed) {
+                (false, _) => {}
+                (true, true) => break,
+                (true, false) => shared.writer.sleep_unless(|| shared.queue_state() != (true, false)),
+            }
+        } else {
+            append(shared, batch);
         }
     }
+    shared.log.close();
+}
 
-    fn commit(&mut self, batch: &[Item], gaps: &Pending) -> rusqlite::Result<Vec<Added>> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tally = Tally::default();
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for item in batch {
-            let added = calls::add(&transaction, &mut self.interned, &item.call)?;
-            if let Added::New(keys) = added {
-                tally.count(&item.call, keys);
+fn append(shared: &Shared, batch: Vec<Item>) {
+    let (calls, bytes) = (batch.len(), batch.iter().map(|item| item.frame.len()).sum());
+    let (mut frames, rest): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|item| (item.frame, (item.at_ms, item.receipt))).unzip();
+    let outcomes = shared.log.append(&mut frames);
+    shared.release(calls, bytes);
+    for ((at_ms, receipt), outcome) in rest.into_iter().zip(outcomes) {
+        settle(shared, at_ms, outcome.map(|_| Some(receipt)));
+    }
+}
+
+/// Answers a call for which an append was tried.
+pub(super) fn settle(shared: &Shared, at_ms: i64, outcome: Result<Option<tokio::sync::oneshot::Sender<()>>, Refusal>) {
+    match outcome {
+        Ok(receipt) => {
+            shared.appended(receipt);
+            if shared.has_write_error() {
+                shared.set_write_error(None);
             }
-            outcomes.push(added);
         }
-        tally.write(&transaction)?;
-        gaps.write(&transaction)?;
-        transaction.commit()?;
-        Ok(outcomes)
+        Err(Refusal::Closed) => shared.drop_call(at_ms, CLOSED_REASON),
+        Err(Refusal::Busy) => shared.drop_call(at_ms, FULL_REASON),
+        Err(Refusal::Failed(reason)) => {
+            shared.set_write_error(Some(&reason));
+            shared.drop_call(at_ms, &reason);
+        }
+    }
+}
+
+/// Makes files for the log before they are needed, until the recorder is closed.
+pub(super) fn make(shared: &Shared) {
+    if let Err(error) = shared.log.folder().sync_state() {
+        tracing::warn!(%error, "a power cut may go unnoticed: the word that the log is in use is not on the disk");
+    }
+    while !shared.is_closing() {
+        if let Err(error) = shared.log.prepare() {
+            // Whoever needs a file and gets none counts what is lost by it.
+            tracing::debug!(error, "no file could be made for the log ahead of time");
+        }
+        shared.maker.sleep_unless(|| shared.is_closing());
+    }
+}
+
+/// Brings the log to the disk: within the window, or at once where callers wait for it; until `writer` has ended.
+pub(super) fn sync(shared: &Arc<Shared>, writer: std::thread::JoinHandle<()>) {
+    let is_strict = shared.config.acknowledge == Acknowledge::Disk;
+    let mut synced = shared.log.session() - 1;
+    let mut writer = Some(writer);
+    loop {
+        let has_work = |synced| shared.log.written() != synced || shared.is_awaited();
+        if !has_work(synced) {
+            match writer.take() {
+                Some(ended) if shared.is_closing() => {
+                    if ended.join().is_err() {
+                        tracing::error!("the recorder's writing thread had panicked");
+                    }
+                }
+                None => break,
+                Some(running) => {
+                    writer = Some(running);
+                    shared.syncer.sleep_unless(|| has_work(synced) || shared.is_closing());
+                }
+            }
+            continue;
+        }
+        if !is_strict && !shared.is_closing() {
+            shared.syncer.wait(shared.config.sync_window);
+        }
+        let (upto, waiting) = (shared.log.written(), shared.take_waiting());
+        let begun = Instant::now();
+        match shared.log.sync() {
+            Ok(()) => {
+                shared.synced(begun.elapsed());
+                waiting.into_iter().for_each(|receipt| shared.answer(Some(receipt)));
+            }
+            Err(error) => {
+                shared.sync_failed();
+                tracing::error!(%error, "the log could not be brought to the disk; it goes on in another file");
+            }
+        }
+        synced = upto;
     }
 }

@@ -21,31 +21,51 @@ fn fill(path: &std::path::Path, bytes_max: u64) -> Connection {
 }
 
 #[test]
-fn full_store_drops_and_counts_then_records_again_by_itself() {
+fn full_store_leaves_calls_in_the_log_and_takes_them_once_it_can() {
     let home = tempfile::tempdir().unwrap();
     let store = Store::open_with(home.path(), Limits { database_bytes_max: Some(2 * MIB) }).unwrap();
     let recorder = store.recorder(roomy()).unwrap();
     assert!(recorder.record(call("before", 1_000)).wait());
+    assert!(recorder.flush());
     let filler = fill(store.path(), 2 * MIB);
 
     let large = |id: &str, at_ms| Call { response: noise(100_000, at_ms), ..call(id, at_ms) };
     for n in 0..5 {
-        assert!(!recorder.record(large(&format!("lost-{n}"), 2_000 + n)).wait());
+        assert!(recorder.record(large(&format!("waits-{n}"), 2_000 + n)).wait());
     }
+    assert!(!recorder.flush());
     let stats = recorder.stats();
-    assert_eq!((stats.recorded, stats.dropped, stats.queued), (1, 5, 0));
+    assert_eq!((stats.recorded, stats.dropped, stats.queued), (6, 0, 0));
+    assert_eq!((stats.indexed, stats.index_lag_calls), (1, 5));
     assert!(stats.last_error.unwrap().contains("full"));
     assert!(store.call("before").unwrap().is_some(), "reading goes on");
 
     filler.execute("DROP TABLE filler", []).unwrap();
-    assert!(recorder.record(large("after", 3_000)).wait());
-    assert_eq!(recorder.stats().last_error, None);
+    assert!(recorder.record(call("after", 3_000)).wait());
+    assert!(recorder.flush());
+    let stats = recorder.stats();
+    assert_eq!((stats.last_error, stats.indexed, stats.index_lag_calls), (None, 7, 0));
     recorder.close();
-    let gaps = store.gaps().unwrap();
-    assert_eq!(gaps.iter().map(|gap| gap.calls).sum::<u64>(), 5);
-    assert_eq!((gaps[0].from_ms, gaps[gaps.len() - 1].to_ms), (2_000, 2_004));
-    assert!(gaps[0].reason.contains("full"), "{gaps:?}");
-    assert_eq!(store.steps().unwrap()[0].calls, 2);
+    assert!(store.gaps().unwrap().is_empty());
+    assert_eq!(store.steps().unwrap()[0].calls, 7);
+}
+
+#[test]
+fn store_that_is_full_to_the_end_gets_its_calls_when_it_is_next_opened() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open_with(home.path(), Limits { database_bytes_max: Some(2 * MIB) }).unwrap();
+    let filler = fill(store.path(), 2 * MIB);
+    let recorder = store.recorder(roomy()).unwrap();
+    for n in 0..5 {
+        assert!(recorder.record(Call { response: noise(100_000, n), ..call(&n.to_string(), n) }).wait());
+    }
+    recorder.close();
+    drop(store);
+    let full = Store::open_with(home.path(), Limits { database_bytes_max: Some(2 * MIB) }).unwrap();
+    assert!(full.cases("triage").unwrap().is_empty(), "it opens, and has no room yet");
+    filler.execute("DROP TABLE filler", []).unwrap();
+    assert_eq!(Store::open(home.path()).unwrap().cases("triage").unwrap().len(), 5);
+    assert!(full.gaps().unwrap().is_empty());
 }
 
 #[test]
@@ -54,9 +74,9 @@ fn gap_is_stored_once_it_can_be_though_nobody_calls() {
     let raw = Connection::open(store.path()).unwrap();
     let refuse = "CREATE TRIGGER no_gaps BEFORE INSERT ON gap BEGIN SELECT RAISE(ABORT, 'no room for gaps'); END";
     raw.execute(refuse, []).unwrap();
-    let recorder = store.recorder(RecorderConfig { queue_calls_max: 0, ..roomy() }).unwrap();
+    let recorder = store.recorder(RecorderConfig { log_bytes_max: 0, ..roomy() }).unwrap();
     assert!(!recorder.record(call("dropped", 7)).wait());
-    while recorder.stats().last_error.is_none() {
+    while recorder.stats().index_error.is_none() {
         std::thread::yield_now();
     }
     assert!(store.gaps().unwrap().is_empty());
@@ -90,9 +110,9 @@ fn gap_that_cannot_be_stored_does_not_hold_up_the_end() {
     raw.execute("DROP TABLE gap", []).unwrap();
     raw.execute("DROP TABLE call", []).unwrap();
     let receipts: Vec<_> = (0..3).map(|n| recorder.record(call(&n.to_string(), n))).collect();
+    assert!(receipts.into_iter().all(Receipt::wait), "the log has them");
     recorder.close();
-    assert!(!receipts.into_iter().any(Receipt::wait));
     let stats = recorder.stats();
-    assert_eq!((stats.dropped, stats.queued), (3, 0));
+    assert_eq!((stats.indexed, stats.index_lag_calls), (0, 3));
     assert!(stats.last_error.unwrap().contains("no such table"));
 }

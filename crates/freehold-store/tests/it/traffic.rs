@@ -72,10 +72,13 @@ fn calls_are_summed_by_day_model_and_key() {
     assert_eq!(sorted(i32::MIN, i32::MAX).len(), 5);
     assert!(sorted(7, 400).is_empty());
 
+    assert_eq!(step_sums(&store), [("large".to_owned(), 7, 1, 550), ("small".to_owned(), 1, 0, 100)]);
+}
+
+/// The models of the first step with their calls, failures and prompt tokens, over all keys and days.
+fn step_sums(store: &Store) -> Vec<(String, u64, u64, u64)> {
     let steps = store.steps().unwrap();
-    let all: Vec<_> =
-        steps[0].traffic.iter().map(|row| (row.model.as_str(), row.calls, row.failures, row.input)).collect();
-    assert_eq!(all, [("large", 7, 1, 550), ("small", 1, 0, 100)], "keys and days are summed");
+    steps[0].traffic.iter().map(|row| (row.model.clone(), row.calls, row.failures, row.input)).collect()
 }
 
 #[test]
@@ -116,10 +119,7 @@ fn file_of_the_first_version_is_carried_over_and_summed_anew() {
     let failures = DayTraffic { calls: 3, failures: 2, ..row(1, "large", None, 1) };
     let absurd = DayTraffic { input: 1 << 40, ..row(2, "small", None, 1) };
     assert_eq!(store.traffic(i32::MIN, i32::MAX).unwrap(), [row(-1, "large", None, 1), failures, absurd]);
-    let steps = store.steps().unwrap();
-    let all: Vec<_> =
-        steps[0].traffic.iter().map(|row| (row.model.as_str(), row.calls, row.failures, row.input)).collect();
-    assert_eq!(all, [("large", 4, 2, 200), ("small", 1, 0, 1 << 40)]);
+    assert_eq!(step_sums(&store), [("large".to_owned(), 4, 2, 200), ("small".to_owned(), 1, 0, 1 << 40)]);
 
     let old = store.call("a").unwrap().unwrap();
     assert_eq!((old.key, old.is_estimated, old.request), (None, false, b"request".to_vec()));

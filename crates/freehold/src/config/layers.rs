@@ -38,7 +38,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "write_timeout_s",
         ],
     ),
-    ("record", &["on_failure", "wait_ms_max", "commit_window_ms", "queue_calls_max", "queue_mib_max"]),
+    ("record", &["on_failure", "wait_ms_max", "mode", "window_ms", "queue_calls_max", "queue_mib_max", "log_mib_max"]),
     ("engine", &["restarts_max", "restart_window_s", "load_timeout_s", "queue_requests_max"]),
     ("assess", &["margin", "confidence", "cases_max", "concurrency"]),
     ("observe", &["otlp_url", "otlp_authorization", "trace_sample", "trace_reparent", "access_log", "log_format"]),

@@ -57,12 +57,26 @@ pub struct Record {
     pub on_failure: OnFailure,
     /// How long the end of an answer waits for its record at most; 0 does not wait.
     pub wait_ms_max: u64,
-    /// How long the writer gathers calls into one commit.
-    pub commit_window_ms: u64,
-    /// The most calls that wait for the writer.
+    /// When a call counts as recorded.
+    pub mode: RecordMode,
+    /// How long a recorded call may be missing from the disk, where `mode` is not `strict`.
+    pub window_ms: u64,
+    /// The most calls that wait for the log.
     pub queue_calls_max: usize,
-    /// The most bytes that wait for the writer.
+    /// The most bytes that wait for the log.
     pub queue_mib_max: usize,
+    /// The most bytes of the log of calls that are not in the store's tables yet.
+    pub log_mib_max: u64,
+}
+
+/// When a call counts as recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordMode {
+    /// When the kernel has it.
+    Kernel,
+    /// When the disk has it.
+    Strict,
 }
 
 /// What happens to a call that cannot be recorded.

@@ -41,7 +41,14 @@ impl Stand {
     }
 
     fn step(&self) -> String {
-        Store::open(self.home.path()).unwrap().steps().unwrap()[0].step.clone()
+        let store = Store::open(self.home.path()).unwrap();
+        // What is recorded reaches the tables a moment later.
+        let mut steps = Vec::new();
+        while steps.is_empty() {
+            steps = store.steps().unwrap();
+            std::thread::yield_now();
+        }
+        steps[0].step.clone()
     }
 }
 
