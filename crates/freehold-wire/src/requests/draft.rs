@@ -172,7 +172,7 @@ pub fn write(draft: Draft) -> Vec<u8> {
         Api::AnthropicMessages => messages::write(draft),
         _ => chat::write(draft),
     };
-    Value::Object(members).to_string().into_bytes()
+    serde_json::to_vec(&members).expect("a map with texts as keys is always JSON")
 }
 
 impl Said {
@@ -282,6 +282,16 @@ pub(crate) fn take_bool(members: &mut Members, name: &str) -> Option<bool> {
 /// Returns a member that is a string, `""` where it is absent or something else.
 pub(crate) fn word<'a>(members: &'a Members, name: &str) -> &'a str {
     members.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Returns whether a member is a string.
+pub(crate) fn has_text(members: &Members, name: &str) -> bool {
+    members.get(name).is_some_and(Value::is_string)
+}
+
+/// Reads a part, or keeps it as it is where it is spelt in a way that is not known.
+fn attempt(members: Members, read: fn(Members) -> Option<Piece>) -> Piece {
+    read(members.clone()).unwrap_or_else(|| Piece::other(members.into()))
 }
 
 /// Puts a text under a name where there is one.

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Arguments, Call, Draft, Function, Members, Piece, Place, Said, Shape, Source, Speaker, Tool, Turn, put_kind,
-    put_text, take_list, take_object, take_text, word,
+    Arguments, Call, Draft, Function, Members, Piece, Place, Said, Shape, Source, Speaker, Tool, Turn, has_text,
+    put_kind, put_text, take_list, take_object, take_text, word,
 };
 use crate::Api;
 
@@ -109,16 +109,19 @@ fn put_turn(turn: Turn) -> Value {
 }
 
 fn part(value: Value) -> Piece {
-    let Value::Object(rest) = &value else { return Piece::other(value) };
-    let mut rest = rest.clone();
-    let piece = match word(&rest, "type") {
-        "text" => take_text(&mut rest, "text").map(|text| Piece::Text { text, rest }),
-        "refusal" => take_text(&mut rest, "refusal").map(|text| Piece::Refusal { text, place: Place::Content, rest }),
-        "image_url" => image(rest),
-        "file" => file(rest),
-        _ => None,
-    };
-    piece.unwrap_or_else(|| Piece::other(value))
+    let Value::Object(mut rest) = value else { return Piece::other(value) };
+    match word(&rest, "type") {
+        "text" if has_text(&rest, "text") => {
+            Piece::Text { text: take_text(&mut rest, "text").unwrap_or_default(), rest }
+        }
+        "refusal" if has_text(&rest, "refusal") => {
+            let text = take_text(&mut rest, "refusal").unwrap_or_default();
+            Piece::Refusal { text, place: Place::Content, rest }
+        }
+        "image_url" => super::attempt(rest, image),
+        "file" => super::attempt(rest, file),
+        _ => Piece::other(rest.into()),
+    }
 }
 
 fn image(mut rest: Members) -> Option<Piece> {

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Arguments, Call, Draft, Function, Members, Piece, Place, Said, Shape, Source, Speaker, Tool, Turn, put_kind,
-    put_text, take_list, take_object, take_text, word,
+    Arguments, Call, Draft, Function, Members, Piece, Place, Said, Shape, Source, Speaker, Tool, Turn, has_text,
+    put_kind, put_text, take_list, take_object, take_text, word,
 };
 use crate::Api;
 
@@ -62,23 +62,32 @@ fn put_turn(turn: Turn) -> Value {
 }
 
 fn block(value: Value) -> Piece {
-    let Value::Object(rest) = &value else { return Piece::other(value) };
-    let mut rest = rest.clone();
-    let piece = match word(&rest, "type") {
-        "text" => take_text(&mut rest, "text").map(|text| Piece::Text { text, rest }),
-        "thinking" => {
-            take_text(&mut rest, "thinking").map(|text| Piece::Thinking { text, place: Place::Content, rest })
+    let Value::Object(mut rest) = value else { return Piece::other(value) };
+    match word(&rest, "type") {
+        "text" if has_text(&rest, "text") => {
+            Piece::Text { text: take_text(&mut rest, "text").unwrap_or_default(), rest }
         }
-        "image" => take_source(&mut rest).map(|source| Piece::Image { source, detail: None, rest }),
-        "document" => take_source(&mut rest).map(|source| {
-            let name = take_text(&mut rest, "title");
-            Piece::File { source, name, rest }
+        "thinking" if has_text(&rest, "thinking") => {
+            let text = take_text(&mut rest, "thinking").unwrap_or_default();
+            Piece::Thinking { text, place: Place::Content, rest }
+        }
+        "tool_result" if has_text(&rest, "tool_use_id") => {
+            let id = take_text(&mut rest, "tool_use_id").unwrap_or_default();
+            let said = Said::take(&mut rest, "content", block);
+            Piece::Result { id, said, rest }
+        }
+        "tool_use" => super::attempt(rest, tool_use),
+        "image" => super::attempt(rest, |mut rest| {
+            let source = take_source(&mut rest)?;
+            Some(Piece::Image { source, detail: None, rest })
         }),
-        "tool_use" => tool_use(rest),
-        "tool_result" => tool_result(rest),
-        _ => None,
-    };
-    piece.unwrap_or_else(|| Piece::other(value))
+        "document" => super::attempt(rest, |mut rest| {
+            let source = take_source(&mut rest)?;
+            let name = take_text(&mut rest, "title");
+            Some(Piece::File { source, name, rest })
+        }),
+        _ => Piece::other(rest.into()),
+    }
 }
 
 fn take_source(rest: &mut Members) -> Option<Source> {
@@ -110,12 +119,6 @@ fn tool_use(mut rest: Members) -> Option<Piece> {
     let name = take_text(&mut rest, "name")?;
     let arguments = Arguments::Object(rest.shift_remove("input")?);
     Some(Piece::Call(Call { id, name, arguments, rest }))
-}
-
-fn tool_result(mut rest: Members) -> Option<Piece> {
-    let id = take_text(&mut rest, "tool_use_id")?;
-    let said = Said::take(&mut rest, "content", block);
-    Some(Piece::Result { id, said, rest })
 }
 
 fn put_block(piece: Piece) -> Value {

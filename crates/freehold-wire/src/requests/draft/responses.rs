@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Arguments, Call, Draft, Function, Members, Piece, Place, Said, Shape, Source, Speaker, Tool, Turn, put_kind,
-    put_text, take_list, take_text, word,
+    Arguments, Call, Draft, Function, Members, Piece, Place, Said, Shape, Source, Speaker, Tool, Turn, has_text,
+    put_kind, put_text, take_list, take_text, word,
 };
 use crate::Api;
 
@@ -65,22 +65,20 @@ fn item(value: Value) -> Turn {
 }
 
 /// Reads an item that is no message.
-fn lone(members: Members) -> Turn {
-    let mut rest = members.clone();
-    let (speaker, piece) = match word(&members, "type") {
-        "function_call" => (Speaker::Assistant, function_call(rest)),
-        "function_call_output" => {
-            let id = take_text(&mut rest, "call_id");
+fn lone(mut rest: Members) -> Turn {
+    let (speaker, piece) = match word(&rest, "type") {
+        "function_call" => (Speaker::Assistant, super::attempt(rest, function_call)),
+        "function_call_output" if has_text(&rest, "call_id") => {
+            let id = take_text(&mut rest, "call_id").unwrap_or_default();
             let said = Said::take(&mut rest, "output", part);
-            (Speaker::Tool, id.map(|id| Piece::Result { id, said, rest }))
+            (Speaker::Tool, Piece::Result { id, said, rest })
         }
         "reasoning" => {
             let text = reasoning_text(&rest);
-            (Speaker::Assistant, Some(Piece::Thinking { text, place: Place::Content, rest }))
+            (Speaker::Assistant, Piece::Thinking { text, place: Place::Content, rest })
         }
-        _ => (Speaker::Assistant, None),
+        _ => (Speaker::Assistant, Piece::other(rest.into())),
     };
-    let piece = piece.unwrap_or_else(|| Piece::other(Value::Object(members)));
     Turn { speaker, said: Said::piece(piece), rest: Members::new() }
 }
 
@@ -119,36 +117,50 @@ fn put_item(turn: Turn) -> Value {
 }
 
 fn part(value: Value) -> Piece {
-    let Value::Object(rest) = &value else { return Piece::other(value) };
-    let mut rest = rest.clone();
-    let piece = match word(&rest, "type") {
-        "text" | "input_text" | "output_text" => take_text(&mut rest, "text").map(|text| Piece::Text { text, rest }),
-        "refusal" => take_text(&mut rest, "refusal").map(|text| Piece::Refusal { text, place: Place::Content, rest }),
-        "input_image" => take_source(&mut rest, "image_url").map(|source| {
+    let Value::Object(mut rest) = value else { return Piece::other(value) };
+    match word(&rest, "type") {
+        "text" | "input_text" | "output_text" if has_text(&rest, "text") => {
+            Piece::Text { text: take_text(&mut rest, "text").unwrap_or_default(), rest }
+        }
+        "refusal" if has_text(&rest, "refusal") => {
+            let text = take_text(&mut rest, "refusal").unwrap_or_default();
+            Piece::Refusal { text, place: Place::Content, rest }
+        }
+        "input_image" => super::attempt(rest, |mut rest| {
+            let source = take_image_source(&mut rest)?;
             let detail = take_text(&mut rest, "detail");
-            Piece::Image { source, detail, rest }
+            Some(Piece::Image { source, detail, rest })
         }),
-        "input_file" => take_source(&mut rest, "file_url").map(|source| {
+        "input_file" => super::attempt(rest, |mut rest| {
+            let source = take_file_source(&mut rest)?;
             let name = take_text(&mut rest, "filename");
-            Piece::File { source, name, rest }
+            Some(Piece::File { source, name, rest })
         }),
-        _ => None,
-    };
-    piece.unwrap_or_else(|| Piece::other(value))
+        _ => Piece::other(rest.into()),
+    }
 }
 
-/// Takes the one source that a part names; `None` where it names several or none.
-fn take_source(rest: &mut Members, url: &str) -> Option<Source> {
-    let id = take_text(rest, "file_id").map(Source::FileId);
-    let data = take_text(rest, "file_data").map(|data| match Source::of_url(data) {
-        Source::Url(bare) => Source::Bare(bare),
-        source => source,
-    });
-    // The address of a file is not its data, even where it says so.
-    let url = take_text(rest, url).map(if url == "image_url" { Source::of_url } else { Source::Url });
-    let mut found = [id, data, url].into_iter().flatten();
-    let source = found.next()?;
-    found.next().is_none().then_some(source)
+/// Takes the one source that an image names; `None` where it names two or none.
+fn take_image_source(rest: &mut Members) -> Option<Source> {
+    match (take_text(rest, "file_id"), take_text(rest, "image_url")) {
+        (Some(id), None) => Some(Source::FileId(id)),
+        (None, Some(url)) => Some(Source::of_url(url)),
+        _ => None,
+    }
+}
+
+/// Takes the one source that a file names; `None` where it names several or none.
+fn take_file_source(rest: &mut Members) -> Option<Source> {
+    match (take_text(rest, "file_id"), take_text(rest, "file_data"), take_text(rest, "file_url")) {
+        (Some(id), None, None) => Some(Source::FileId(id)),
+        (None, Some(data), None) => match Source::of_url(data) {
+            Source::Url(bare) => Some(Source::Bare(bare)),
+            source => Some(source),
+        },
+        // The address of a file is not its data, even where it says so.
+        (None, None, Some(url)) => Some(Source::Url(url)),
+        _ => None,
+    }
 }
 
 fn put_part(piece: Piece, speaker: Speaker) -> Value {
