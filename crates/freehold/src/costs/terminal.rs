@@ -104,12 +104,12 @@ pub fn notes(costs: &Costs, prices_as_of: &str) -> Vec<String> {
             let failed = total.failures.min(total.calls_without_tokens);
             let failed =
                 if failed > 0 { format!(" (up to {} of them failed)", figures::count(failed)) } else { String::new() };
-            why.push(format!("{} say no tokens{failed}", figures::count(total.calls_without_tokens)));
+            why.push(format!("{} without tokens{failed}", figures::count(total.calls_without_tokens)));
         }
         if total.calls_without_price > 0 {
             let models = shown(&costs.models_without_price);
             why.push(format!(
-                "{} went to models without a listed price: {models}",
+                "{} to models without a listed price: {models}",
                 figures::count(total.calls_without_price)
             ));
         }

@@ -80,7 +80,7 @@ fn unknown_costs_are_counted_and_never_zero() {
     let notes = terminal::notes(&found, "2026-11-22").join("\n");
     assert!(
         notes.contains(
-            "at least $2.00; 10\u{a0}calls of unknown price: 7 say no tokens (up to 3 of them failed), 3 went to"
+            "at least $2.00; 10\u{a0}calls of unknown price: 7 without tokens (up to 3 of them failed), 3 to"
         ),
         "{notes}"
     );

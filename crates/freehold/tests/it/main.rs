@@ -5,6 +5,8 @@
 mod assess;
 mod clients;
 mod commands;
+mod costs;
+mod dashboard;
 mod import;
 mod logs;
 mod moves;
