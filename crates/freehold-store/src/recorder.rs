@@ -6,6 +6,8 @@
 mod bell;
 mod indexer;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::cell::RefCell;

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::cursor::Cursor;
 use super::segment::Spare;
 use super::*;
+use crate::store::Store;
 
 fn options(segment_bytes: u64) -> Options {
     Options { bytes_max: 1 << 30, segment_bytes, seal: None }
@@ -286,4 +287,74 @@ fn clean_log_is_not_looked_through_and_one_in_use_is() {
     append(&clean, 11);
     drop(clean);
     assert_eq!(read_all(&log(home.path(), 10)).len(), 1);
+}
+
+/// A home whose store is opened after the machine stopped: the log's last pages did not reach the disk.
+#[test]
+fn what_a_power_cut_took_is_a_gap_and_the_rest_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    store.import(&[call(5_000)]).unwrap();
+    let first = log(home.path(), 0);
+    append_all(&first, 200);
+    first.folder().set_state(&State::Open("an earlier start of the machine".to_owned())).unwrap();
+    let path = first.shelf.live()[0].spare.path.clone();
+    drop((first, store));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..8192].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let store = Store::open(home.path()).unwrap();
+    let kept = store.steps().unwrap()[0].calls - 1;
+    let gaps = store.gaps().unwrap();
+    assert_eq!(gaps.iter().map(|gap| gap.calls).sum::<u64>(), 200 - kept, "{gaps:?}");
+    let lost = gaps.iter().find(|gap| gap.reason.contains("lost")).unwrap();
+    assert!((10..60).contains(&lost.calls) && (0..200).contains(&lost.from_ms), "{lost:?}");
+    let window = gaps.iter().find(|gap| gap.reason.contains("last moment")).unwrap();
+    assert_eq!((window.calls, window.from_ms), (0, 5_000));
+    drop(store);
+    let again = Store::open(home.path()).unwrap();
+    assert_eq!((again.gaps().unwrap(), again.steps().unwrap()[0].calls), (gaps, kept + 1));
+}
+
+#[test]
+fn process_that_died_leaves_no_gap() {
+    let home = tempfile::tempdir().unwrap();
+    drop(Store::open(home.path()).unwrap());
+    let first = log(home.path(), 0);
+    append_all(&first, 200);
+    first.folder().set_state(&State::Open(this_boot())).unwrap();
+    drop(first);
+    let store = Store::open(home.path()).unwrap();
+    assert_eq!((store.steps().unwrap()[0].calls, store.gaps().unwrap()), (200, Vec::new()));
+    assert_eq!(Folder::take(home.path()).unwrap().unwrap().state(), State::Clean(200));
+}
+
+#[test]
+fn sealed_log_waits_for_its_key() {
+    let home = tempfile::tempdir().unwrap();
+    let seal = Seal::new(&[7; 32]);
+    let limits = crate::store::Limits::default();
+    drop(Store::open_sealed(home.path(), limits, Some(seal.clone())).unwrap());
+    let sealed = Options { seal: Some(seal.clone()), ..options(64 << 10) };
+    let first = Log::open(Folder::take(home.path()).unwrap().unwrap(), sealed.clone(), 0).unwrap();
+    let mut frame = Vec::new();
+    assert!(sealed.write(&call(1), &mut frame));
+    let secret = &call(1).request;
+    assert!(!frame.windows(secret.len()).any(|window| window == secret));
+    first.append(&mut [frame]).remove(0).unwrap();
+    let path = first.shelf.live()[0].spare.path.clone();
+    drop(first);
+    // Without the key the frame is neither read nor passed over.
+    let left = log(home.path(), 0);
+    let mut connection = Connection::open(home.path().join("freehold.db")).unwrap();
+    let mut mover = Mover::new(0, &home.path().join("freehold.db"), None);
+    for _ in 0..2 {
+        let refused = mover.advance(&mut connection, &left, &mut crate::gap::Pending::default());
+        assert!(matches!(refused, Err(mover::Error::Sealed)), "{refused:?}");
+    }
+    drop((left, connection));
+    assert!(path.exists());
+    let store = Store::open_sealed(home.path(), limits, Some(seal)).unwrap();
+    assert_eq!(store.call("call-1").unwrap(), Some(call(1)));
 }
