@@ -48,7 +48,7 @@ pub enum Error {
 /// Reads a request body.
 ///
 /// A member that is `null` counts as absent. Content that is neither text nor a tool's is kept as it is
-/// ([`Part::Other`](crate::Part::Other)); tools that the vendor itself runs (web search and the like) are left out.
+/// ([`Part::Other`]); tools that the vendor itself runs (web search and the like) are left out.
 /// System and developer turns in mid-conversation join the system text too. Claude Code's line about billing, which
 /// differs from request to request, is no part of it.
 ///

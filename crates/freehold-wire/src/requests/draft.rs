@@ -13,7 +13,7 @@ use crate::Api;
 /// The members of an object that has no typed form, as they were spelt.
 pub(crate) type Members = Map<String, Value>;
 
-/// A request that can be written again as it was: [`parse`] reads it, [`write`] writes it.
+/// A request that can be written again as it was: [`parse`] reads it, [`write()`] writes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     pub(crate) api: Api,
