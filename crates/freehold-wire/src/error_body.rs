@@ -117,6 +117,13 @@ impl VendorError {
         read
     }
 
+    /// Reads an event of the type `error`, which holds the error object or is it.
+    pub(crate) fn read_event(event: &Json<'_>) -> Self {
+        event
+            .get("error")
+            .map_or_else(|| VendorError { kind: String::new(), ..VendorError::read(event) }, VendorError::read)
+    }
+
     /// Returns the error object in a dialect; `status` is the answer's HTTP status, 0 inside a stream.
     pub(crate) fn spelt(&self, to: Dialect, status: u16) -> Value {
         let class = self.class(status);

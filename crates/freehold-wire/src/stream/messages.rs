@@ -55,7 +55,7 @@ impl State {
                 events.push(Event::End);
             }
             "ping" => events.push(Event::Ping),
-            "error" => events.push(Event::Error(VendorError::read(data.get("error").unwrap_or(&data)))),
+            "error" => events.push(Event::Error(VendorError::read_event(&data))),
             _ => {}
         }
     }

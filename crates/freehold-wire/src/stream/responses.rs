@@ -69,7 +69,7 @@ impl State {
                 let error = data.get("response").and_then(|response| response.get("error"));
                 events.push(Event::Error(VendorError::read(error.unwrap_or(&Json::Null))));
             }
-            "error" => events.push(Event::Error(VendorError::read(data.get("error").unwrap_or(&data)))),
+            "error" => events.push(Event::Error(VendorError::read_event(&data))),
             _ => {}
         }
     }

@@ -7,8 +7,9 @@ use crate::{Api, Finish, Usage, answers};
 /// Translates a whole answer; the head's id, model and time are written, not the upstream's.
 ///
 /// Carried are text, reasoning, refusals, tool calls with their ids and arguments, why the answer ended, the usage with
-/// its cache tokens, and, between the dialects of OpenAI, log probabilities. Left out are citations and annotations,
-/// what a vendor's own tools did, and signatures and encrypted reasoning, which are of use to their maker only.
+/// its cache tokens, between the dialects of OpenAI log probabilities, and between Responses and Messages what the vendor
+/// wants back with its reasoning: `encrypted_content` there, `signature` here. Left out are citations and annotations,
+/// what a vendor's own tools did, and redacted thinking.
 /// Anthropic's dialect cannot do without a usage: where the upstream tells none, its counts are 0. Arguments that are no
 /// JSON object are wrapped for it as `{"arguments": TEXT}`, and ids are spelt anew where it would not take them.
 ///
@@ -17,7 +18,7 @@ use crate::{Api, Finish, Usage, answers};
 pub fn answer(from: Api, to: Api, head: &Head, body: &[u8]) -> Result<Vec<u8>, answers::Error> {
     let told = answers::events(from, body)?;
     let calls = told.iter().filter(|event| matches!(event, Event::ToolStart { .. })).count();
-    let mut events: Vec<Event> = told.into_iter().filter(is_carried).collect();
+    let mut events: Vec<Event> = told.into_iter().filter(|event| from == to || is_carried(event)).collect();
     for event in &mut events {
         if let Event::Finish { finish, .. } = event {
             *finish = settled(*finish, calls);
@@ -29,9 +30,9 @@ pub fn answer(from: Api, to: Api, head: &Head, body: &[u8]) -> Result<Vec<u8>, a
     Ok(write::whole_of(to, head, events))
 }
 
-/// Returns whether another dialect's client is told of it.
+/// Returns whether the client of another dialect is told of it.
 pub(super) fn is_carried(event: &Event) -> bool {
-    !matches!(event, Event::Signature(_) | Event::Redacted(_))
+    !matches!(event, Event::Redacted(_))
 }
 
 /// Returns why an answer ended; some servers say that it ended by itself although it calls tools.

@@ -19,6 +19,7 @@ use sequence::Sequence;
 #[derive(Debug)]
 pub struct Stream {
     from: Dialect,
+    to: Dialect,
     events: Events,
     sequence: Sequence,
     writer: StreamWriter,
@@ -41,6 +42,7 @@ impl Stream {
     pub fn new(from: Api, to: Api, head: Head) -> Self {
         Stream {
             from: from.dialect(),
+            to: to.dialect(),
             events: Events::new(from),
             sequence: Sequence::default(),
             writer: StreamWriter::new(to, head),
@@ -93,7 +95,7 @@ impl Stream {
                 bytes.extend(self.writer.ping());
             }
             Event::Whole(_) => {}
-            event if answer::is_carried(&event) => self.content(event, bytes),
+            event if self.from == self.to || answer::is_carried(&event) => self.content(event, bytes),
             _ => {}
         }
     }
@@ -126,6 +128,8 @@ impl Stream {
             Event::ReasoningPart => self.writer.reasoning_part(),
             Event::Reasoning(piece) => self.writer.reasoning(&piece),
             Event::Refusal(piece) => self.writer.refusal(&piece),
+            Event::Signature(signature) => self.writer.signature(&signature),
+            Event::Redacted(data) => self.writer.redacted(&data),
             Event::ToolStart { id, name, kind, .. } => {
                 self.calls += 1;
                 self.writer.begin_tool_call(&id, &name, kind)

@@ -26,7 +26,6 @@ pub(crate) fn legal(id: &str) -> Cow<'_, str> {
 }
 
 /// Returns the vendor's id that [`legal`] spelt anew; any other id is returned as it is.
-#[cfg_attr(not(test), expect(dead_code, reason = "the request side asks it when tool results come back"))]
 pub(crate) fn original(id: &str) -> Cow<'_, str> {
     id.strip_prefix(MARK).and_then(unspelt).map_or(Cow::Borrowed(id), Cow::Owned)
 }

@@ -5,6 +5,8 @@ mod arbitrary;
 mod billing;
 mod estimate;
 mod golden;
+mod hostile;
+mod real_answers;
 mod real_data;
 mod requests;
 mod rewrite;

@@ -321,8 +321,27 @@ fn reasoning_parts_stay_apart() {
     for to in Api::DIALECTS {
         let bytes = translate((Api::AnthropicMessages, to), [events(&upstream).as_slice()]);
         assert_eq!(read(to, &bytes).answer.reasoning, "One.\n\nTwo.", "{to}");
-        assert!(!text(&bytes).contains("secret"));
+        // Chat Completions has no place for what the vendor wants back.
+        assert_eq!(text(&bytes).contains("secret"), to != Api::OpenAiChat, "{to}");
     }
+}
+
+/// What a vendor wants back reaches its clients, even where it shows no reasoning beside it.
+#[test]
+fn encrypted_reasoning_comes_as_a_signature() {
+    let item = |index: u64, summary: &str| {
+        let summary = if summary.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": summary}]) };
+        let item = json!({"type": "reasoning", "id": "rs", "summary": summary, "encrypted_content": "gAAAA"});
+        json!({"type": "response.output_item.done", "output_index": index, "item": item})
+    };
+    let last = json!({"type": "response.completed", "response": {"status": "completed", "output": []}});
+    let upstream = events(&[item(0, "Hm."), item(1, ""), last]);
+    let bytes = translate((Api::OpenAiResponses, Api::AnthropicMessages), [upstream.as_slice()]);
+    assert_eq!(text(&bytes).matches(r#"{"type":"signature_delta","signature":"gAAAA"}"#).count(), 2);
+    assert_eq!(text(&bytes).matches("content_block_stop\"").count(), 2);
+    let back = translate((Api::AnthropicMessages, Api::OpenAiResponses), [bytes.as_slice()]);
+    // Twice where each item ends, twice where the whole answer is repeated.
+    assert_eq!(text(&back).matches(r#""encrypted_content":"gAAAA""#).count(), 4);
 }
 
 #[test]

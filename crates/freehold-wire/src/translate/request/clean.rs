@@ -1,11 +1,14 @@
 //! One piece of a turn, made into one that the other dialect can say.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::losses::{Losses, Node};
 use crate::Api;
 use crate::requests::draft::{Arguments, Call, Members, Piece, Place, Said, Source, word};
 use crate::translate::Error;
+use crate::write::tool_id;
 
 /// Returns the piece without the members of its own dialect; `None` where nothing of it can be carried.
 pub(super) fn piece(piece: Piece, path: &str, losses: &mut Losses) -> Result<Option<Piece>, Error> {
@@ -139,7 +142,7 @@ fn call(call: Call, path: &str, losses: &mut Losses) -> Result<Call, Error> {
         },
         arguments => arguments,
     };
-    let id = if losses.to.is_anthropic() { plain_id(call.id) } else { call.id };
+    let id = tied_id(call.id, losses.to);
     let mut rest = Members::new();
     if losses.to == Api::OpenAiChat {
         rest.insert("type".into(), "function".into());
@@ -147,10 +150,11 @@ fn call(call: Call, path: &str, losses: &mut Losses) -> Result<Call, Error> {
     Ok(Call { id, name: call.name, arguments, rest })
 }
 
-/// Replaces the characters that Anthropic does not take in an id; it only ties a result to its call.
-fn plain_id(id: String) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if id.chars().all(is_plain) { id } else { id.replace(|c| !is_plain(c), "_") }
+/// Returns the id as the other side takes it, which for OpenAI's is the one that its model gave.
+fn tied_id(id: String, to: Api) -> String {
+    let spelt = if to.is_anthropic() { tool_id::legal(&id) } else { tool_id::original(&id) };
+    let anew = if let Cow::Owned(anew) = spelt { Some(anew) } else { None };
+    anew.unwrap_or(id)
 }
 
 fn result(id: String, said: Said, beside: (Members, &str), losses: &mut Losses) -> Result<Piece, Error> {
@@ -174,7 +178,7 @@ fn result(id: String, said: Said, beside: (Members, &str), losses: &mut Losses) 
     if pieces.is_empty() {
         pieces.push(Piece::text(String::new()));
     }
-    let id = if losses.to.is_anthropic() { plain_id(id) } else { id };
+    let id = tied_id(id, losses.to);
     let said = Said { shape: super::turns::shape(&pieces), pieces };
     Ok(Piece::Result { id, said, rest: Members::new() })
 }

@@ -74,7 +74,7 @@ impl Sequence {
     }
 
     fn waiting_call(&mut self, wanted: usize) -> Option<&mut Waiting> {
-        self.waiting.iter_mut().find(|waiting| matches!(waiting, Waiting::Call { place, .. } if *place == wanted))
+        self.waiting.iter_mut().rev().find(|waiting| matches!(waiting, Waiting::Call { place, .. } if *place == wanted))
     }
 
     /// Tells what begins something new, or lets it wait.
@@ -159,7 +159,7 @@ impl Sequence {
 fn text_bytes(event: &Event) -> usize {
     match event {
         Event::Text { piece, logprobs } => piece.len() + EVENT_BYTES * logprobs.len(),
-        Event::Reasoning(piece) | Event::Refusal(piece) => piece.len(),
+        Event::Reasoning(piece) | Event::Refusal(piece) | Event::Signature(piece) => piece.len(),
         Event::ToolStart { id, name, .. } => id.len() + name.len(),
         _ => 0,
     }
