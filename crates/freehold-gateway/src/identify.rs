@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use freehold_wire::{Api, Request, requests};
+use freehold_wire::{Api, Part, Request, requests};
 use freehold_workflow::{Marks, StepBy, identify};
 
 use crate::error::CallError;
@@ -96,7 +96,12 @@ fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
 }
 
 /// Returns the field of a Responses request that refers to something that the vendor keeps.
-pub(crate) fn kept_reference(body: &[u8]) -> Option<&'static str> {
+pub(crate) fn kept_reference(view: &View, body: &[u8]) -> Option<&'static str> {
+    let is_reference = |part: &Part| matches!(part, Part::Other(item) if item["type"] == "item_reference");
+    let mut turns = view.request.iter().flat_map(|request| &request.messages);
+    if turns.any(|turn| turn.parts.iter().any(is_reference)) {
+        return Some("input (an item_reference)");
+    }
     let references: References = serde_json::from_slice(body).unwrap_or_default();
     let is_said = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
     [("previous_response_id", &references.previous_response_id), ("conversation", &references.conversation)]

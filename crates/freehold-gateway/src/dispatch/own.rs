@@ -74,7 +74,7 @@ pub(super) fn count_tokens(view: &View, record: &mut OpenRecord) -> Answered {
 /// Checks that a request of the Responses dialect brings all it refers to: nothing is kept here from call to call.
 pub(super) fn stands_alone(arrived: &Arrived, by: impl Fn() -> String) -> Result<(), CallError> {
     let body = arrived.plain.as_ref().unwrap_or(&arrived.body);
-    match identify::kept_reference(body) {
+    match identify::kept_reference(&arrived.view, body) {
         Some(field) => Err(CallError::NotKept { field, by: by() }),
         None => Ok(()),
     }
