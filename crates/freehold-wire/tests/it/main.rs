@@ -14,6 +14,6 @@ mod round_trip;
 mod sse;
 mod stream_usage;
 mod streams;
+mod translate_requests;
 mod translated_answers;
 mod translated_streams;
-mod translate_requests;
