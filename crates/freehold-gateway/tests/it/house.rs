@@ -85,6 +85,12 @@ impl House {
         self.store.call(id).unwrap().expect("the call is recorded before its answer ends")
     }
 
+    /// Returns how many calls are being served.
+    pub(crate) async fn in_flight(&self) -> u64 {
+        let health = crate::caller::get(self.addr, "/healthz").await.json().await;
+        health["calls"]["in_flight"].as_u64().unwrap()
+    }
+
     /// Stops everything and returns the store, in which every call now is.
     pub(crate) async fn stop(self, drain: Duration) -> (Store, TempDir) {
         self.serving.shutdown(drain).await;

@@ -108,6 +108,11 @@ impl Exchange {
         self.send(format!("{:x}\r\n{piece}\r\n", piece.len())).await;
     }
 
+    /// Sends a piece of a chunked body to somebody who may have gone.
+    pub(crate) async fn try_chunk(&mut self, piece: &str) -> std::io::Result<()> {
+        self.socket.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes()).await
+    }
+
     /// Ends a chunked body.
     pub(crate) async fn end(mut self) {
         self.send("0\r\n\r\n").await;
