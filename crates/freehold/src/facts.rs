@@ -178,6 +178,11 @@ impl Facts {
         history.filter(|p| p.applies_on(day)).max_by_key(|p| p.from)
     }
 
+    /// Returns every shutdown that is known.
+    pub fn retirements(&self) -> impl Iterator<Item = &Retirement> {
+        self.retirements.iter()
+    }
+
     /// Returns when a model is to be shut down, or `None` where no date is known.
     #[must_use]
     pub fn retirement(&self, model: &str) -> Option<&Retirement> {

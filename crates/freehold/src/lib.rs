@@ -15,6 +15,7 @@ pub mod keys;
 pub mod logs;
 pub mod moves;
 pub mod names;
+pub mod reload;
 pub mod report;
 pub mod sample;
 pub mod service;

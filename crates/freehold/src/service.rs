@@ -1,5 +1,6 @@
 //! Builds store, engine and gateway from checked settings, in that order, and takes them down again.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub struct Service {
     recorder: Recorder,
     engine: Engine,
     serving: Serving,
+    gateway: Gateway,
     follower: JoinHandle<()>,
     in_force: InForce,
     /// The keys that were not revoked when it started.
@@ -57,7 +59,18 @@ impl Service {
         let serving = gateway.bind().await.map_err(gateway_fault)?;
         RunningGateway::new(&serving.listening).write(home)?;
         let follower = follow(store.clone(), in_force.clone());
-        Ok(Service { home: home.to_owned(), store, recorder, engine, serving, follower, in_force, models, keys_good })
+        Ok(Service {
+            home: home.to_owned(),
+            store,
+            recorder,
+            engine,
+            serving,
+            gateway,
+            follower,
+            in_force,
+            models,
+            keys_good,
+        })
     }
 
     /// Returns the first address that is listened on, where there is any but a Unix socket.
@@ -68,6 +81,15 @@ impl Service {
     /// Returns every place that is listened on.
     pub fn listening(&self) -> &[Listen] {
         &self.serving.listening
+    }
+
+    /// Puts other settings in force for the calls that begin from now on: upstreams, and the limits of `[server]` and `[record]`
+    /// that the gateway can change while it serves. Models stay as they are.
+    ///
+    /// # Errors
+    /// The settings cannot be used; those in force stay.
+    pub fn reload(&self, settings: &Settings) -> anyhow::Result<()> {
+        Ok(self.gateway.reload(gateway_config(settings)?)?)
     }
 
     /// Stops taking calls, lets those in flight end within `drain`, and closes the record.
@@ -196,7 +218,18 @@ fn gateway_config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
         config.upstreams.push(gateway_upstream(upstream)?);
     }
     config.observe = observe(settings)?;
+    config.retirements = retirements(settings)?;
     Ok(config)
+}
+
+/// Returns the dates on which models retire: under the names they were published for, and under those configured.
+fn retirements(settings: &Settings) -> Result<BTreeMap<String, String>, Fault> {
+    let facts = Facts::load_or_embedded(settings.facts.path.as_deref())
+        .map_err(|error| Fault::input("the facts about vendors cannot be read").because(error))?;
+    let listed = settings.upstreams.iter().flat_map(|upstream| &upstream.models);
+    let known = listed.filter_map(|model| Some((model.clone(), facts.retirement(model)?)));
+    let published = facts.retirements().map(|found| (found.model.clone(), found));
+    Ok(published.chain(known).map(|(model, found)| (model, found.date.to_string())).collect())
 }
 
 fn gateway_upstream(upstream: &crate::config::Upstream) -> Result<freehold_gateway::Upstream, Fault> {

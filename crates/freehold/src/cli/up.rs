@@ -4,12 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use freehold_gateway::Listen;
+use tokio::signal::unix::{self, SignalKind};
 
 use crate::config::{Origin, Settings};
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
+use crate::reload::Watch;
 use crate::service::Service;
 use crate::stdout;
+
+/// How often the running gateway looks whether its configuration file has changed.
+const CONFIGURATION_POLL: Duration = Duration::from_secs(1);
 
 /// Serve: the gateway to the upstreams of freehold.toml, and our own engine for its models.
 ///
@@ -26,11 +31,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut layers = place.layers()?;
-    if let Some(listen) = arguments.listen {
-        layers.set("server", "listen", listen.to_string().into(), Origin::Flag("--listen"));
-    }
-    let settings = layers.settings(&|name| std::env::var(name).ok())?;
+    let settings = settings(place, arguments)?;
     if settings.upstreams.is_empty() && settings.models.is_empty() {
         return Err(Fault::input("nothing to serve: no [[upstream]] and no [[model]] is configured")
             .hint("write a freehold.toml; `freehold up --help` shows one")
@@ -42,7 +43,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     runtime.block_on(async {
         let service = Service::start(&settings, &home, program).await?;
         greet(&settings, &service)?;
-        wait_for_signal().await?;
+        serve(&service, || self::settings(place, arguments), Watch::new(place.config_file())).await?;
         eprintln!("stopping: calls in flight may take {} s more", settings.server.drain_s);
         service.stop(Duration::from_secs(settings.server.drain_s)).await?;
         Ok(Exit::Done)
@@ -76,11 +77,36 @@ fn greet(settings: &Settings, service: &Service) -> Result<(), Fault> {
     stdout::block(format_args!("export OPENAI_BASE_URL={base}/v1\nexport ANTHROPIC_BASE_URL={base}\n"))
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
+fn settings(place: &Place, arguments: &Arguments) -> Result<Settings, Fault> {
+    let mut layers = place.layers()?;
+    if let Some(listen) = arguments.listen {
+        layers.set("server", "listen", listen.to_string().into(), Origin::Flag("--listen"));
     }
-    Ok(())
+    layers.settings(&|name| std::env::var(name).ok())
+}
+
+/// Serves until a signal says to stop; takes another configuration up when told to (SIGHUP), or when its file has changed.
+async fn serve(
+    service: &Service,
+    settings: impl Fn() -> Result<Settings, Fault>,
+    mut watch: Watch,
+) -> anyhow::Result<()> {
+    let mut terminate = unix::signal(SignalKind::terminate())?;
+    let mut hang_up = unix::signal(SignalKind::hangup())?;
+    let mut tick = tokio::time::interval(CONFIGURATION_POLL);
+    loop {
+        let is_due = tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            _ = terminate.recv() => return Ok(()),
+            _ = hang_up.recv() => true,
+            _ = tick.tick() => watch.has_changed(),
+        };
+        if !is_due {
+            continue;
+        }
+        match settings().map_err(anyhow::Error::from).and_then(|settings| service.reload(&settings)) {
+            Ok(()) => eprintln!("the configuration was read anew and is in force"),
+            Err(error) => tracing::error!("the new configuration is refused, the old one stays: {error:#}"),
+        }
+    }
 }

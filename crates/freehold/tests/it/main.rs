@@ -11,6 +11,7 @@ mod import;
 mod logs;
 mod moves;
 mod real_data;
+mod reloading;
 mod report;
 mod running;
 mod vendor;
