@@ -124,7 +124,9 @@ impl Log {
         for (spare, head) in folder.files()? {
             match head {
                 Some(head) => used.push((spare, head)),
-                None => spares.push(spare),
+                None if spare.bytes >= shelf::FIRST_BYTES.min(options.segment_bytes) => spares.push(spare),
+                // The process that made it died before it was done.
+                None => std::fs::remove_file(&spare.path)?,
             }
         }
         used.sort_by_key(|(_, head)| head.number);

@@ -202,7 +202,7 @@ impl Mover {
             return Err(Error::Sealed);
         }
         let at_ms = read.as_ref().ok().map(|call| call.at_ms).or(self.last_at_ms);
-        let lost = frame.sequence - (self.batch.position + 1).max(session);
+        let lost = frame.sequence.saturating_sub((self.batch.position + 1).max(session));
         if lost > 0 {
             self.batch.lost.count(self.last_at_ms.or(at_ms).unwrap_or(0), lost, LOST_REASON);
         }

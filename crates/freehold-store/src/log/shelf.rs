@@ -10,7 +10,7 @@ use crate::log::folder::Folder;
 use crate::log::segment::{Head, Segment, Spare};
 
 /// The size of a log's first files; later ones are as large as all before them, up to the size that is set.
-const FIRST_BYTES: u64 = 1 << 20;
+pub(crate) const FIRST_BYTES: u64 = 1 << 20;
 /// How many files stay ready; others are removed.
 const SPARES_MAX: usize = 3;
 /// How long no further attempt is made after one to make a file failed.

@@ -200,6 +200,20 @@ fn frames_come_back_in_order_over_files_and_openings() {
 }
 
 #[test]
+fn file_that_was_not_finished_is_removed_and_a_finished_one_used() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::take(home.path()).unwrap().unwrap();
+    let (unfinished, finished) = (folder.file(7), folder.file(8));
+    std::fs::write(&unfinished, vec![0; 10_000]).unwrap();
+    std::fs::write(&finished, vec![0; 64 << 10]).unwrap();
+    drop(folder);
+    let log = log(home.path(), 0);
+    append(&log, 1);
+    assert!(!unfinished.exists());
+    assert_eq!(log.shelf.live()[0].spare.path, finished);
+}
+
+#[test]
 fn used_file_shows_nothing_of_its_earlier_use() {
     let home = tempfile::tempdir().unwrap();
     let first = log(home.path(), 0);
