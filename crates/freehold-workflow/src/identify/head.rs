@@ -15,10 +15,14 @@ const SLUG_CHARS_MAX: usize = 32;
 /// How much of a system text is looked at for words; the hash covers all of it.
 const SLUG_BYTES_MAX: usize = 2048;
 
-/// Words that say little about what a step does.
-const EMPTY_WORDS: &str = "a act ai an and are as assistant at be by can do for from given have help helpful i if in into is it \
-    its language me model must my no not of on or our please s should so that the their them then they \
-    this to we who will with you your";
+/// Words that say little about what a step does, in order.
+#[rustfmt::skip]
+const EMPTY_WORDS: [&str; 55] = [
+    "a", "act", "ai", "an", "and", "are", "as", "assistant", "at", "be", "by", "can", "do", "for", "from", "given",
+    "have", "help", "helpful", "i", "if", "in", "into", "is", "it", "its", "language", "me", "model", "must", "my",
+    "no", "not", "of", "on", "or", "our", "please", "s", "should", "so", "that", "the", "their", "them", "then",
+    "they", "this", "to", "we", "who", "will", "with", "you", "your",
+];
 
 /// Returns the step's id: a readable part and six hex digits of the head's hash.
 ///
@@ -123,7 +127,7 @@ fn words(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     words
         .filter(|word| !word.is_empty() && word.is_ascii())
         .map(lower)
-        .filter(|word| EMPTY_WORDS.split(' ').all(|empty| empty != word.as_ref()))
+        .filter(|word| EMPTY_WORDS.binary_search(&word.as_ref()).is_err())
 }
 
 fn lower(word: &str) -> Cow<'_, str> {
