@@ -86,6 +86,7 @@ impl Gateway {
         let next = Current::new(config, Some(&self.shared.current.load()))?;
         let names: Vec<&str> = next.config.upstreams.iter().map(|upstream: &Upstream| upstream.name.as_str()).collect();
         tracing::info!(upstreams = ?names, "another configuration is in force");
+        self.shared.keeper.observer.reload(&next.config);
         self.shared.current.store(Arc::new(next));
         Ok(())
     }

@@ -28,7 +28,7 @@ const NAME_BYTES_MAX: usize = 128;
 const OTHER: &str = "other";
 
 /// How calls end.
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 13] = [
     "ok",
     "upstream_429",
     "upstream_4xx",
@@ -41,7 +41,6 @@ const OUTCOMES: [&str; 14] = [
     "refused",
     "unreadable",
     "over_limit",
-    "budget",
     OTHER,
 ];
 

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue};
 
 use freehold_wire::{Call, Usage};
@@ -15,7 +16,7 @@ use freehold_wire::{Call, Usage};
 use crate::gateway::Shared;
 use crate::metrics::{Cost, Exposition, Kind, Metrics, outcome_word};
 use crate::traces::{Context, Tracer};
-use crate::{Error, GatewayConfig, TraceConfig, headers};
+use crate::{Error, GatewayConfig, TraceConfig, Upstream, headers};
 
 /// Tells what a call costs in millionths of a US dollar, from upstream, model and tokens; `None` where the price is not known.
 pub type Pricing = Arc<dyn Fn(&str, &str, &Usage) -> Option<u64> + Send + Sync>;
@@ -35,11 +36,16 @@ pub struct Observe {
 pub(crate) struct Observer {
     metrics: Metrics,
     tracer: Option<Tracer>,
+    terms: ArcSwap<Terms>,
+    started: SystemTime,
+}
+
+/// What a new configuration changes.
+struct Terms {
     pricing: Option<Pricing>,
     has_access_log: bool,
     /// Host and port of each upstream, by name.
     servers: HashMap<String, (String, u16)>,
-    started: SystemTime,
 }
 
 impl fmt::Debug for Observe {
@@ -59,19 +65,17 @@ impl fmt::Debug for Observer {
 impl Observer {
     /// Makes an observer.
     pub(crate) fn new(config: &GatewayConfig) -> Result<Self, Error> {
-        let server = |upstream: &crate::Upstream| {
-            let uri = &upstream.base_url;
-            let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-            (upstream.name.clone(), (uri.host().unwrap_or_default().to_owned(), port))
-        };
         Ok(Observer {
             metrics: Metrics::default(),
             tracer: config.observe.traces.clone().map(Tracer::new).transpose()?,
-            pricing: config.observe.pricing.clone(),
-            has_access_log: config.observe.access_log,
-            servers: config.upstreams.iter().map(server).collect(),
+            terms: ArcSwap::from_pointee(Terms::of(config)),
             started: SystemTime::now(),
         })
+    }
+
+    /// Takes up another configuration: prices, upstreams and the access log change, the collector of traces stays.
+    pub(crate) fn reload(&self, config: &GatewayConfig) {
+        self.terms.store(Arc::new(Terms::of(config)));
     }
 
     /// Starts what runs beside the calls.
@@ -102,13 +106,29 @@ impl Observer {
 
     /// Tells of a call that has ended.
     pub(crate) fn ended(&self, call: &Call, caller: Option<Context>) {
-        let cost = self.cost(call);
+        let terms = self.terms.load();
+        let cost = terms.cost(call);
         self.metrics.count(call, cost);
         if let Some(tracer) = &self.tracer {
-            tracer.offer(call, caller, self.servers.get(&call.upstream), cost);
+            tracer.offer(call, caller, terms.servers.get(&call.upstream), cost);
         }
-        if self.has_access_log {
+        if terms.has_access_log {
             log(call, cost);
+        }
+    }
+}
+
+impl Terms {
+    fn of(config: &GatewayConfig) -> Self {
+        let server = |upstream: &Upstream| {
+            let uri = &upstream.base_url;
+            let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+            (upstream.name.clone(), (uri.host().unwrap_or_default().to_owned(), port))
+        };
+        Terms {
+            pricing: config.observe.pricing.clone(),
+            has_access_log: config.observe.access_log,
+            servers: config.upstreams.iter().map(server).collect(),
         }
     }
 
@@ -149,6 +169,7 @@ pub(crate) fn metrics(shared: &Shared) -> String {
     let observer = &shared.keeper.observer;
     observer.metrics.expose(&mut out);
     of_the_gate(shared, &mut out);
+    of_the_upstreams(shared, &mut out);
     of_the_recorder(shared, &mut out);
     if let Some(tracer) = &observer.tracer {
         let name = "freehold_spans_total";
@@ -171,13 +192,45 @@ fn of_the_gate(shared: &Shared, out: &mut Exposition) {
     out.single(("freehold_generation", Kind::Gauge), generation, shared.routes.current_number());
 }
 
+/// Says of each upstream whether it is asked.
+fn of_the_upstreams(shared: &Shared, out: &mut Exposition) {
+    let name = "freehold_upstream_breaker";
+    out.family(
+        name,
+        Kind::Gauge,
+        "Whether an upstream is asked: 0 yes, 1 one call is finding out, 2 no, it failed too often in a row.",
+    );
+    let (current, now) = (shared.current.load(), Instant::now());
+    for (upstream, breaker) in current.config.upstreams.iter().zip(&current.breakers) {
+        let value = match breaker.health(now).word {
+            "closed" => 0,
+            "half_open" => 1,
+            _ => 2,
+        };
+        out.sample(name, &[("upstream", &upstream.name)], value);
+    }
+}
+
 fn of_the_recorder(shared: &Shared, out: &mut Exposition) {
     let stats = shared.keeper.recorder.stats();
     out.single(("freehold_recorder_recorded_total", Kind::Counter), "Calls that are recorded.", stats.recorded);
     out.single(("freehold_recorder_dropped_total", Kind::Counter), "Calls that could not be recorded.", stats.dropped);
-    out.single(("freehold_recorder_queued", Kind::Gauge), "Calls that wait to be recorded.", stats.queued);
-    let failing = "Whether the last attempt to write the record failed.";
-    out.single(("freehold_recorder_failing", Kind::Gauge), failing, u8::from(stats.last_error.is_some()));
+    out.single(("freehold_recorder_queued", Kind::Gauge), "Calls that wait for the log.", stats.queued);
+    out.single(
+        ("freehold_recorder_indexed_total", Kind::Counter),
+        "Calls moved from the log into the tables.",
+        stats.indexed,
+    );
+    let lag = "Calls that are in the log and not yet in the tables.";
+    out.single(("freehold_recorder_index_lag", Kind::Gauge), lag, stats.index_lag_calls);
+    out.single(("freehold_recorder_log_bytes", Kind::Gauge), "Bytes of the log's files.", stats.log_bytes);
+    let sync = "How long it last took to bring the log to the disk.";
+    out.single(("freehold_recorder_last_sync_seconds", Kind::Gauge), sync, stats.last_sync_us as f64 / 1e6);
+    let failures = "How often the log could not be brought to the disk.";
+    out.single(("freehold_recorder_sync_failures_total", Kind::Counter), failures, stats.sync_failures);
+    let failing = "Whether the last attempt to write the log or the tables failed.";
+    let is_failing = stats.last_error.is_some() || stats.index_error.is_some();
+    out.single(("freehold_recorder_failing", Kind::Gauge), failing, u8::from(is_failing));
 }
 
 fn of_the_process(observer: &Observer, out: &mut Exposition) {

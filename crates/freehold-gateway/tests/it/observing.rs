@@ -71,6 +71,7 @@ fn metrics_count_what_has_ended_with_tokens_and_cost() {
             format!("freehold_calls_of_unknown_cost_total{{{asked}}} 1"),
             "freehold_calls_in_flight 0".to_owned(),
             "freehold_recorder_dropped_total 0".to_owned(),
+            "freehold_upstream_breaker{upstream=\"vendor\"} 0".to_owned(),
             "freehold_generation 0".to_owned(),
         ];
         for line in lines {
