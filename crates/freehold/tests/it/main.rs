@@ -8,6 +8,7 @@ mod commands;
 mod costs;
 mod dashboard;
 mod import;
+mod keys;
 mod logs;
 mod moves;
 mod real_data;
