@@ -86,7 +86,10 @@ pub(crate) async fn walk(
         }
         if !is_last {
             tracing::warn!(%error, "somebody else is asked");
-            record.note_attempt(&error.to_string());
+            // Who rests was not asked.
+            if !matches!(error, CallError::Resting { .. }) {
+                record.note_attempt(&error.to_string());
+            }
             continue;
         }
         // What an upstream said itself tells the caller more than that another one could not be reached.

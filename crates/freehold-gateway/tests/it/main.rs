@@ -7,6 +7,7 @@ mod cassettes;
 mod engine;
 mod failing_over;
 mod failures;
+mod faults;
 mod hardening;
 mod house;
 mod keys;

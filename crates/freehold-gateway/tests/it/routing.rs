@@ -111,6 +111,28 @@ fn models_tell_who_serves_what() {
 }
 
 #[test]
+fn one_model_is_told_with_its_end_and_an_unknown_one_is_asked_of_the_vendor() {
+    house::run(async {
+        let mut mock = Mock::start().await;
+        let mut upstream = house::upstream("vendor", mock.addr, &[Api::OpenAiChat]);
+        upstream.models = vec!["org/gpt-4o".into()];
+        let mut config = house::config(vec![upstream]);
+        config.retirements.insert("org/gpt-4o".into(), "2027-01-31".into());
+        let house = House::new(config).await;
+        for path in ["/v1/models/org/gpt-4o", "/v1/models/org%2Fgpt-4o"] {
+            let model = caller::get(house.addr, path).await.json().await;
+            assert_eq!((model["id"].as_str(), model["object"].as_str()), (Some("org/gpt-4o"), Some("model")));
+            assert_eq!(model["freehold"]["retires_on"], "2027-01-31");
+        }
+        let socket = caller::send(house.addr, "GET /v1/models/other HTTP/1.1\r\nhost: gateway\r\n\r\n").await;
+        let exchange = mock.next().await;
+        assert_eq!(exchange.first_line, "GET /v1/models/other HTTP/1.1");
+        exchange.whole("404 Not Found", "", "{}").await;
+        assert_eq!(Reply::read(socket).await.status, 404);
+    });
+}
+
+#[test]
 fn health_shows_generation_and_recorder() {
     house::run(async {
         let house = House::with_routes(house::config(vec![]), house::generation(7, &[])).await;

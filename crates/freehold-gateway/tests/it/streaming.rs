@@ -210,3 +210,50 @@ fn record_of_an_answer_beyond_the_limit_keeps_what_fits_and_says_so() {
         assert_eq!(call.failure.unwrap().kind, "over_limit");
     });
 }
+
+const FINISH: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const USAGE: &str = "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\n";
+
+#[test]
+fn usage_that_only_we_asked_for_is_recorded_and_kept_from_the_caller() {
+    house::run(async {
+        let (house, mut mock) = streaming(|config| config.upstreams[0].usage_in_streams = true).await;
+        let asking = REQUEST.replace("true,", "true,\"stream_options\":{\"include_usage\":true},");
+        for (asked, is_hidden) in [(REQUEST, true), (asking.as_str(), false)] {
+            let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", asked.as_bytes())).await;
+            let mut exchange = mock.next().await;
+            let sent: serde_json::Value = serde_json::from_slice(&exchange.body).unwrap();
+            assert_eq!(sent["stream_options"]["include_usage"], true);
+            exchange.begin_stream(FIRST).await;
+            for piece in [FINISH, USAGE, DONE] {
+                exchange.chunk(piece).await;
+            }
+            exchange.end().await;
+            let mut reply = Reply::read(socket).await;
+            let (body, end) = reply.body().await;
+            let usage = if is_hidden { "" } else { USAGE };
+            assert_eq!((String::from_utf8(body).unwrap(), end), (format!("{FIRST}{FINISH}{usage}{DONE}"), Piece::End));
+            let call = house.recorded(&reply.call_id());
+            assert_eq!((call.usage.map(|usage| usage.output), call.is_estimated, call.failure), (Some(2), false, None));
+            assert_eq!((call.request.as_slice(), call.response.ends_with(DONE.as_bytes())), (asked.as_bytes(), true));
+        }
+    });
+}
+
+#[test]
+fn stream_without_usage_is_estimated_and_says_so() {
+    house::run(async {
+        let (house, mut mock) = streaming(|_| ()).await;
+        let (mut exchange, mut reply) = begun(&house, &mut mock).await;
+        exchange.chunk(FINISH).await;
+        exchange.chunk(DONE).await;
+        exchange.end().await;
+        assert_eq!(reply.body().await.1, Piece::End);
+        let call = house.recorded(&reply.call_id());
+        assert!(
+            call.is_estimated && call.usage.is_some_and(|usage| usage.input > 0 && usage.output > 0),
+            "{:?}",
+            call.usage
+        );
+    });
+}
