@@ -100,6 +100,11 @@ impl Gateway {
         server::bind(Arc::clone(&self.shared)).await
     }
 
+    /// Returns what every call shares.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Returns the handle by which keys are put in force while the gateway serves.
     pub fn keys(&self) -> KeysHandle {
         self.shared.gate.keys().clone()

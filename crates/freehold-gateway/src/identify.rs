@@ -54,7 +54,8 @@ pub(crate) async fn read(
     reading.await.unwrap_or(Err(CallError::Internal("reading the request failed")))
 }
 
-fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
+/// Reads a request body here and now.
+pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
     let marks = Marks {
         step: headers::text(headers, &headers::STEP),
         run: headers::text(headers, &headers::RUN),

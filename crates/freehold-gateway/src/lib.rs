@@ -35,6 +35,8 @@ mod secret;
 mod server;
 mod shaping;
 mod socket;
+#[doc(hidden)]
+pub mod stages;
 mod status;
 mod tee;
 mod tls;
