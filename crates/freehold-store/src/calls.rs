@@ -33,13 +33,15 @@ const INSERT_CALL: &str = "INSERT INTO call (id, at_ms, step, found_by, api, ups
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
     ?24, ?25, ?26, ?27, ?28) \
     ON CONFLICT (id) DO NOTHING";
-const SELECT_CALL: &str = "SELECT c.id, c.at_ms, api.text, step.name, found_by.text, c.run, model.text, upstream.text, \
-    served.text, c.row, c.streamed, c.status, c.failure_kind, c.failure_message, c.input, c.cache_read, c.cache_write, \
-    c.output, c.reasoning, c.is_estimated, c.first_byte_us, c.total_us, c.reference_kind, c.reference_value, \
-    c.generation, key.text, c.masked, c.kept FROM call c JOIN step ON step.id = c.step JOIN name api ON api.id = c.api \
-    JOIN name found_by ON found_by.id = c.found_by JOIN name model ON model.id = c.model \
-    JOIN name upstream ON upstream.id = c.upstream LEFT JOIN name served ON served.id = c.served_model \
-    LEFT JOIN name key ON key.id = c.key WHERE c.id = ?1";
+/// Names are looked up by subqueries: a cached statement with an outer join would be prepared anew each time.
+const SELECT_CALL: &str = "SELECT c.id, c.at_ms, (SELECT text FROM name WHERE id = c.api), \
+    (SELECT name FROM step WHERE id = c.step), (SELECT text FROM name WHERE id = c.found_by), c.run, \
+    (SELECT text FROM name WHERE id = c.model), (SELECT text FROM name WHERE id = c.upstream), \
+    (SELECT text FROM name WHERE id = c.served_model), c.row, c.streamed, c.status, c.failure_kind, \
+    c.failure_message, c.input, c.cache_read, c.cache_write, c.output, c.reasoning, c.is_estimated, c.first_byte_us, \
+    c.total_us, c.reference_kind, c.reference_value, c.generation, (SELECT text FROM name WHERE id = c.key), c.masked, \
+    c.kept FROM call c WHERE c.row = ?1";
+const SELECT_ROW: &str = "SELECT row FROM call WHERE id = ?1";
 
 impl Store {
     /// Returns a call with its bodies.
@@ -47,10 +49,19 @@ impl Store {
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn call(&self, id: &str) -> Result<Option<Call>, Error> {
+        let found = self.read(|connection| {
+            let mut statement = connection.prepare_cached(SELECT_ROW).map_err(Error::sql("look for a call"))?;
+            statement.query_row([id], |row| row.get(0)).optional().map_err(Error::sql("look for a call"))
+        })?;
+        found.map_or(Ok(None), |row| self.call_in_row(row))
+    }
+
+    /// Returns the call in a row.
+    pub(crate) fn call_in_row(&self, row: i64) -> Result<Option<Call>, Error> {
         let doing = "read a call";
         self.read(|connection| {
             let mut statement = connection.prepare_cached(SELECT_CALL).map_err(Error::sql(doing))?;
-            let found = statement.query_row([id], |row| Ok(read(connection, self.bodies(), row))).optional();
+            let found = statement.query_row([row], |row| Ok(read(connection, self.bodies(), row))).optional();
             found.map_err(Error::sql(doing))?.transpose()
         })
     }

@@ -22,6 +22,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::keeping::Keeping;
 use crate::log::mover::{self, Mover};
 use crate::log::{Folder, Log, Options, Refusal, State, this_boot};
 use crate::recorder::indexer::Indexer;
@@ -106,6 +107,7 @@ pub struct Recorder {
 struct Inner {
     shared: Arc<Shared>,
     options: Options,
+    keeping: Keeping,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -141,7 +143,7 @@ impl Recorder {
         connection: Connection,
         database: &Path,
         config: RecorderConfig,
-        seal: Option<Seal>,
+        (seal, keeping): (Option<Seal>, Keeping),
     ) -> Result<Self, Error> {
         let home = database.parent().unwrap_or(Path::new("."));
         let fail = |source| Error::Log { path: home.to_owned(), source };
@@ -155,15 +157,15 @@ impl Recorder {
         let shared = Arc::new(Shared::new(log, config, gaps));
         let indexer = Indexer::new(connection, Arc::clone(&shared), Mover::new(position, database, seal));
         let thread = start_threads(&shared, indexer).inspect_err(|_| shared.close()).map_err(Error::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { shared, options, thread: Mutex::new(Some(thread)) }) })
+        Ok(Self { inner: Arc::new(Inner { shared, options, keeping, thread: Mutex::new(Some(thread)) }) })
     }
 
     /// Records a call; takes some microseconds, never waits for another caller, and may be called from async code.
     ///
     /// A call that finds another being written is queued. One that finds the queue full is dropped and counted, and its
     /// receipt says so.
-    #[expect(clippy::needless_pass_by_value, reason = "a call that is recorded is not needed any more")]
-    pub fn record(&self, call: Call) -> Receipt {
+    pub fn record(&self, mut call: Call) -> Receipt {
+        self.inner.keeping.apply(&mut call);
         FRAME.with_borrow_mut(|frame| {
             let shared = &self.inner.shared;
             let at_ms = call.at_ms;

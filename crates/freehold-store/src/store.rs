@@ -9,6 +9,7 @@ use crate::body::BodyReader;
 use crate::calls::{self, Added, Imported};
 use crate::error::Error;
 use crate::interned::Interned;
+use crate::keeping::Keeping;
 use crate::log;
 use crate::recorder::{Recorder, RecorderConfig};
 use crate::schema::{self, Purpose};
@@ -93,9 +94,17 @@ impl Store {
     /// # Errors
     /// Fails when the thread or its connection cannot be made.
     pub fn recorder(&self, config: RecorderConfig) -> Result<Recorder, Error> {
+        self.recorder_keeping(config, Keeping::default())
+    }
+
+    /// Starts a recorder like `recorder` that keeps of each call what is to be kept, and masks it, before it writes.
+    ///
+    /// # Errors
+    /// Fails like `recorder`.
+    pub fn recorder_keeping(&self, config: RecorderConfig, keeping: Keeping) -> Result<Recorder, Error> {
         let connection = schema::connect(&self.inner.path, Purpose::Record)?;
         bound(&connection, self.inner.limits)?;
-        Recorder::start(connection, &self.inner.path, config, self.inner.seal.clone())
+        Recorder::start(connection, &self.inner.path, config, (self.inner.seal.clone(), keeping))
     }
 
     /// Adds calls in one transaction; those whose id is already there are left as they are.

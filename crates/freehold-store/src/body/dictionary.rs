@@ -2,18 +2,16 @@
 
 use std::collections::VecDeque;
 
-use zstd_safe::CCtx;
-
-use super::pack::{self, PackError};
+use super::pack::{Compressor, PackError};
 
 /// The first dictionary: invented bodies of each dialect, written for this purpose.
 pub(super) const FIRST: &[u8] = include_bytes!("first_dictionary.txt");
 
 /// How long a dictionary may be.
 const BYTES_MAX: usize = 32 << 10;
-/// The row of a segment at which the first one is made of the store's own pieces; each next at four times as many.
+/// The row of a segment at which the first one is made of the store's own pieces; each next at eight times as many.
 const DUE_ROW_FIRST: i64 = 1_000;
-const SAMPLES_BYTES_MAX: usize = 768 << 10;
+const SAMPLES_BYTES_MAX: usize = 384 << 10;
 const SAMPLES_BYTES_MIN: usize = 96 << 10;
 const SAMPLE_BYTES_MIN: usize = 48;
 /// Longer pieces are sampled by their beginning.
@@ -30,8 +28,8 @@ pub(super) struct Samples {
 
 /// Returns the row at which the dictionary after that one is due.
 pub(super) fn due_row(number: i64) -> i64 {
-    let times = u32::try_from(number - 1).unwrap_or(0).min(20);
-    DUE_ROW_FIRST * 4_i64.pow(times)
+    let times = u32::try_from(number - 1).unwrap_or(0).min(16);
+    DUE_ROW_FIRST * 8_i64.pow(times)
 }
 
 /// Returns the first such row after one at which a dictionary was made.
@@ -73,11 +71,11 @@ impl Samples {
     }
 
     /// Returns how many bytes the samples kept from the training have, and how many they have compressed.
-    pub(super) fn checked(&self, context: &mut CCtx<'static>) -> Result<(usize, usize), PackError> {
+    pub(super) fn checked(&self, compressor: &mut Compressor) -> Result<(usize, usize), PackError> {
         let (mut before, mut after) = (0, 0);
         for piece in self.pieces.iter().step_by(CHECKED_EACH) {
             before += piece.len();
-            after += pack::compress(context, piece)?.map_or(piece.len(), |compressed| compressed.len());
+            after += compressor.compress(piece)?.map_or(piece.len(), <[u8]>::len);
         }
         Ok((before, after))
     }
@@ -90,8 +88,8 @@ mod tests {
     #[test]
     fn dictionaries_come_ever_more_seldom() {
         let rows: Vec<_> = (1..5).map(due_row).collect();
-        assert_eq!(rows, [1_000, 4_000, 16_000, 64_000]);
-        assert_eq!((due_row_after(0), due_row_after(1_000), due_row_after(40_000)), (1_000, 4_000, 64_000));
+        assert_eq!(rows, [1_000, 8_000, 64_000, 512_000]);
+        assert_eq!((due_row_after(0), due_row_after(1_000), due_row_after(40_000)), (1_000, 8_000, 64_000));
     }
 
     #[test]

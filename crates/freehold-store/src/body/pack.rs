@@ -18,6 +18,9 @@ const BYTES_MIN: usize = 16;
 /// The longest piece that is believed; a length beyond it is damage.
 const BYTES_MAX: u64 = 1 << 31;
 
+/// The largest buffer that is kept from one piece to the next.
+const FRAME_BYTES_KEPT: usize = 1 << 20;
+
 const NEWEST: &str = "SELECT number, is_sealed, bytes FROM dictionary ORDER BY number DESC LIMIT 1";
 const ONE: &str = "SELECT number, is_sealed, bytes FROM dictionary WHERE number = ?1";
 const INSERT: &str = "INSERT INTO dictionary (number, is_sealed, bytes) VALUES (?1, ?2, ?3)";
@@ -44,10 +47,16 @@ pub(super) enum PackError {
     NoKey,
 }
 
+/// Compresses, in a buffer that it keeps up to a bound.
+pub(super) struct Compressor {
+    context: CCtx<'static>,
+    frame: Vec<u8>,
+}
+
 /// Packs with the newest dictionary, and makes a newer one when enough was packed.
 pub(super) struct Packer {
     seal: Option<Seal>,
-    context: CCtx<'static>,
+    compressor: Compressor,
     dictionary: Option<i64>,
     samples: Samples,
     due_row: i64,
@@ -57,12 +66,13 @@ pub(super) struct Packer {
 pub(super) struct Unpacker {
     seal: Option<Seal>,
     context: DCtx<'static>,
+    frame: Vec<u8>,
     dictionaries: HashMap<i64, DDict<'static>>,
 }
 
 impl Packer {
     pub(super) fn new(seal: Option<Seal>) -> Self {
-        Self { seal, context: CCtx::create(), dictionary: None, samples: Samples::default(), due_row: 0 }
+        Self { seal, compressor: Compressor::new(), dictionary: None, samples: Samples::default(), due_row: 0 }
     }
 
     /// Forgets the dictionary, which may have been made in a transaction that failed.
@@ -77,11 +87,11 @@ impl Packer {
             None => self.load(connection)?,
         };
         self.samples.add(bytes);
-        let compressed = compress(&mut self.context, bytes)?.map(|compressed| (dictionary, compressed));
-        let (number, kept) = compressed.unwrap_or_else(|| (0, bytes.to_vec()));
+        let compressed = self.compressor.compress(bytes)?.map(|compressed| (dictionary, compressed));
+        let (number, kept) = compressed.unwrap_or((0, bytes));
         match &self.seal {
-            Some(seal) => Ok(Packed { form: number * 2 + 1, bytes: seal.seal(Purpose::Piece, &kept)? }),
-            None => Ok(Packed { form: number * 2, bytes: kept }),
+            Some(seal) => Ok(Packed { form: number * 2 + 1, bytes: seal.seal(Purpose::Piece, kept)? }),
+            None => Ok(Packed { form: number * 2, bytes: kept.to_vec() }),
         }
     }
 
@@ -93,9 +103,9 @@ impl Packer {
         }
         self.due_row = dictionary::due_row_after(row);
         let Some(made) = self.samples.train() else { return Ok(()) };
-        let (checked, before) = self.samples.checked(&mut self.context)?;
-        set_up(&mut self.context, &made)?;
-        let (_, after) = self.samples.checked(&mut self.context)?;
+        let (checked, before) = self.samples.checked(&mut self.compressor)?;
+        self.compressor.set_up(&made)?;
+        let (_, after) = self.samples.checked(&mut self.compressor)?;
         tracing::debug!(checked, before, after, "made a dictionary of the bodies");
         if after * 100 > before * 97 {
             self.load(connection)?;
@@ -115,7 +125,7 @@ impl Packer {
                 (self.add(connection, 1, &first)?, first)
             }
         };
-        set_up(&mut self.context, &bytes)?;
+        self.compressor.set_up(&bytes)?;
         self.due_row = self.due_row.max(dictionary::due_row(number));
         self.dictionary = Some(number);
         Ok(number)
@@ -129,9 +139,39 @@ impl Packer {
     }
 }
 
+impl Compressor {
+    fn new() -> Self {
+        Self { context: CCtx::create(), frame: Vec::new() }
+    }
+
+    /// Compresses without the frame's first bytes; `None` where that does not make it shorter.
+    pub(super) fn compress(&mut self, bytes: &[u8]) -> Result<Option<&[u8]>, PackError> {
+        if bytes.len() < BYTES_MIN {
+            return Ok(None);
+        }
+        if self.frame.capacity() > FRAME_BYTES_KEPT {
+            self.frame = Vec::new();
+        }
+        self.frame.clear();
+        self.frame.reserve(zstd_safe::compress_bound(bytes.len()));
+        self.context.compress2(&mut self.frame, bytes).map_err(failed)?;
+        Ok((self.frame.len() < bytes.len() + MAGIC.len()).then(|| &self.frame[MAGIC.len()..]))
+    }
+
+    fn set_up(&mut self, dictionary: &[u8]) -> Result<(), PackError> {
+        let mut set = |parameter| self.context.set_parameter(parameter).map_err(failed);
+        set(CParameter::CompressionLevel(LEVEL))?;
+        set(CParameter::ContentSizeFlag(true))?;
+        set(CParameter::ChecksumFlag(false))?;
+        set(CParameter::DictIdFlag(false))?;
+        self.context.load_dictionary(dictionary).map_err(failed)?;
+        Ok(())
+    }
+}
+
 impl Unpacker {
     pub(super) fn new(seal: Option<Seal>) -> Self {
-        Self { seal, context: DCtx::create(), dictionaries: HashMap::new() }
+        Self { seal, context: DCtx::create(), frame: Vec::new(), dictionaries: HashMap::new() }
     }
 
     /// Returns the piece that was packed.
@@ -153,34 +193,16 @@ impl Unpacker {
             self.dictionaries.insert(number, DDict::create(&dictionary));
         }
         let dictionary = &self.dictionaries[&number];
-        let frame = [&MAGIC, bytes.as_slice()].concat();
-        let length = zstd_safe::get_frame_content_size(&frame).ok().flatten().filter(|length| *length < BYTES_MAX);
+        self.frame.clear();
+        self.frame.extend_from_slice(&MAGIC);
+        self.frame.extend_from_slice(&bytes);
+        let length = zstd_safe::get_frame_content_size(&self.frame).ok().flatten().filter(|length| *length < BYTES_MAX);
         let length = length.and_then(|length| usize::try_from(length).ok());
         let mut text = Vec::with_capacity(length.ok_or(PackError::Damaged("its length is not there"))?);
-        let unpacked = self.context.decompress_using_ddict(&mut text, &frame, dictionary);
+        let unpacked = self.context.decompress_using_ddict(&mut text, &self.frame, dictionary);
         unpacked.map_err(|code| PackError::Damaged(zstd_safe::get_error_name(code)))?;
         Ok(text)
     }
-}
-
-/// Compresses without the frame's first bytes; `None` where that does not make it shorter.
-pub(super) fn compress(context: &mut CCtx<'static>, bytes: &[u8]) -> Result<Option<Vec<u8>>, PackError> {
-    if bytes.len() < BYTES_MIN {
-        return Ok(None);
-    }
-    let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
-    context.compress2(&mut frame, bytes).map_err(failed)?;
-    Ok((frame.len() < bytes.len() + MAGIC.len()).then(|| frame[MAGIC.len()..].to_vec()))
-}
-
-fn set_up(context: &mut CCtx<'static>, dictionary: &[u8]) -> Result<(), PackError> {
-    let set = |context: &mut CCtx<'static>, parameter| context.set_parameter(parameter).map_err(failed);
-    set(context, CParameter::CompressionLevel(LEVEL))?;
-    set(context, CParameter::ContentSizeFlag(true))?;
-    set(context, CParameter::ChecksumFlag(false))?;
-    set(context, CParameter::DictIdFlag(false))?;
-    context.load_dictionary(dictionary).map_err(failed)?;
-    Ok(())
 }
 
 fn failed(code: usize) -> PackError {

@@ -17,7 +17,8 @@ CREATE TABLE segment (
     form INTEGER NOT NULL,
     bytes BLOB NOT NULL
 ) STRICT;
-CREATE INDEX segment_by_parent ON segment (parent) WHERE parent IS NOT NULL;
+-- Not a partial index: SQLite would prepare every statement on the table anew each time that a value is bound.
+CREATE INDEX segment_by_parent ON segment (parent);
 
 -- A request is what stays from call to call (`steady`) around what grows (`grown`), each the way to a segment and a length
 -- in it.
@@ -31,7 +32,7 @@ CREATE TABLE body (
     response BLOB NOT NULL
 ) STRICT;
 CREATE INDEX body_by_steady ON body (steady);
-CREATE INDEX body_by_grown ON body (grown) WHERE grown IS NOT NULL;
+CREATE INDEX body_by_grown ON body (grown);
 
 -- What stands for bodies of which only digests are kept.
 CREATE TABLE digest (

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use freehold_store::{AssessmentHead, Error, ErrorKind, Limits, Replay, Retention, Seal, Store};
+use freehold_store::{
+    AssessmentHead, Bodies, Error, ErrorKind, Keeping, Limits, Masking, Replay, Retention, Seal, Selection, Store,
+};
 use freehold_wire::{Answer, Call, Digest, Instead, Kept};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -253,4 +255,63 @@ fn cases_of_assessments_are_removed_and_told() {
     let retention = Retention { days: Some(1), steps: Vec::new() };
     assert_eq!(remove_all(&store, &retention, 9 * DAY_MS), (2, 1, 2));
     assert_eq!(store.replays("x").unwrap().len(), 1);
+}
+
+/// What the log holds was masked before, so that a copy of the home folder never shows it.
+#[test]
+fn what_is_recorded_is_masked_and_bare_where_it_shall_be() {
+    let (home, store) = store();
+    let keeping = Keeping {
+        masking: Masking::new(&["email"], &[]).unwrap(),
+        bodies: Bodies::Full,
+        steps: vec![("quiet".to_owned(), Bodies::Metadata)],
+    };
+    let recorder = store.recorder_keeping(crate::sample::roomy(), keeping).unwrap();
+    let said = Call { request: b"mail ada@example.org".to_vec(), ..call("said", 1) };
+    let quiet = Call { step: "quiet".to_owned(), id: "quiet".to_owned(), ..said.clone() };
+    for call in [&said, &quiet] {
+        assert!(recorder.record(call.clone()).wait());
+    }
+    recorder.close();
+    let read = store.call("said").unwrap().unwrap();
+    assert_eq!((read.request.as_slice(), read.kept.masked), (&b"mail [email]"[..], true));
+    let read = store.call("quiet").unwrap().unwrap();
+    assert!(read.request.is_empty() && read.response.is_empty());
+    let Some(Instead::Digests { request, .. }) = read.kept.instead else { panic!("{:?}", read.kept) };
+    assert_eq!((request.bytes, request.sha256[0]), (20, 0x73));
+    for file in files_below(home.path()) {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(4).any(|window| window == b"ada@"), "{}", file.display());
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_chosen_call_is_exported_once_and_in_order() {
+    let (_home, store) = store();
+    let calls: Vec<Call> = (0..700)
+        .map(|n| Call { step: ["a", "b"][n % 2].to_owned(), ..call(&format!("{n:03}"), (700 - n) as i64) })
+        .collect();
+    store.import(&calls).unwrap();
+    let exported = |selection: &Selection| {
+        let mut all = Vec::new();
+        let count = store
+            .export(selection, |call| {
+                all.push(call);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        assert_eq!(count, all.len() as u64);
+        all
+    };
+    assert_eq!(exported(&Selection::default()), calls);
+    let chosen = Selection { step: Some("b".to_owned()), since_ms: 100, until_ms: 200 };
+    let expected: Vec<Call> =
+        calls.iter().filter(|call| call.step == "b" && (100..200).contains(&call.at_ms)).cloned().collect();
+    assert_eq!(exported(&chosen), expected);
+    assert!(exported(&Selection { step: Some("c".to_owned()), ..Selection::default() }).is_empty());
 }
