@@ -57,12 +57,7 @@ impl State {
                 }
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                if let Some(item) = self.item(output_index(&data), events)
-                    && let Some(place) = item.place.filter(|_| !item.is_over)
-                {
-                    item.has_pieces |= !delta.is_empty();
-                    Event::push_arguments(events, place, delta);
-                }
+                self.arguments(&data, delta, events);
             }
             "response.completed" | "response.incomplete" => self.completed(&data, events),
             "response.failed" => {
@@ -111,6 +106,15 @@ impl State {
         self.begun += 1;
         events.push(Event::ToolStart { place, id: call.id, name: call.name, kind: call.kind });
         Event::push_arguments(events, place, &call.arguments);
+    }
+
+    fn arguments(&mut self, data: &Json<'_>, piece: &str, events: &mut Vec<Event>) {
+        if let Some(item) = self.item(output_index(data), events)
+            && let Some(place) = item.place.filter(|_| !item.is_over)
+        {
+            item.has_pieces |= !piece.is_empty();
+            Event::push_arguments(events, place, piece);
+        }
     }
 
     /// Ends an item, and tells what its pieces did not.
