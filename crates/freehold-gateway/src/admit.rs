@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use freehold_wire::Call;
+use freehold_wire::{Api, Call};
 
 use crate::budget::{Begun, Estimate, Priced, Prices, Spend};
 use crate::config::{ENGINE, GatewayConfig, Upstream};
@@ -136,6 +136,10 @@ impl Gate {
         estimate: impl FnOnce() -> Estimate,
         begun: Begun,
     ) -> Result<Option<Spend>, CallError> {
+        if call.api == Api::AnthropicCountTokens {
+            // Vendors count for nothing.
+            return Ok(None);
+        }
         let of_key = principal.key.as_ref().and_then(|key| key.purse.clone());
         let of_step = self.keys.step_purse(&call.step);
         if of_key.is_none() && of_step.is_none() {

@@ -86,7 +86,7 @@ async fn over_http2(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, mo
         };
         let (first, second, ()) = tokio::join!(first, second, answering);
         for (response, step) in [(first.unwrap(), "first"), (second.unwrap(), "second")] {
-            assert_eq!((response.status().as_u16(), &response.headers()["x-freehold-step"] == step), (200, true));
+            assert_eq!((response.status().as_u16(), response.headers()["x-freehold-step"] == step), (200, true));
             assert!(!response.headers().contains_key("x-hop"));
             assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
         }
