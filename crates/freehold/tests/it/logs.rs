@@ -74,7 +74,7 @@ struct Logged {
 impl Logged {
     fn start(home: &Path, configuration: &str, filter: &str) -> Self {
         std::fs::write(home.join("freehold.toml"), configuration).unwrap();
-        let log = std::fs::File::create(home.join("log")).unwrap();
+        let log = std::fs::File::create(home.join("stderr")).unwrap();
         let mut command = freehold(home);
         command.args(["up", "--listen", "127.0.0.1:0", "--log-format", "json"]);
         command.env("FREEHOLD_LOG", filter).env("VENDOR_KEY", CONFIGURED_KEY);
@@ -107,7 +107,7 @@ impl Logged {
     fn stop(mut self, home: &Path) -> String {
         let asked = std::process::Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success() && self.child.wait().unwrap().success());
-        std::fs::read_to_string(home.join("log")).unwrap()
+        std::fs::read_to_string(home.join("stderr")).unwrap()
     }
 }
 
