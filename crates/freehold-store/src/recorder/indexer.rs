@@ -13,11 +13,12 @@ use crate::recorder::shared::Shared;
 
 /// The least time from one transaction to the next, so that a trickle of calls shares transactions.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The same while calls come so fast that the processor is better left to those who serve them.
-const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// The same while calls come so fast that the processor is better left to those who serve them: a burst is moved when
+/// it is over.
+const BUSY_PAUSE: Duration = Duration::from_secs(30);
 const BUSY_CALLS_PER_S: f64 = 1_000.0;
 /// The share of the log's largest size from which on no pause is made.
-const BACKLOG_SHARE: u64 = 4;
+const BACKLOG_SHARE: u64 = 2;
 /// The first and the longest pause after a failure.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LONGEST: Duration = Duration::from_secs(10);
