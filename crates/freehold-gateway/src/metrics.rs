@@ -139,8 +139,12 @@ impl Metrics {
     }
 }
 
+/// Returns a count that is worth a line.
+fn counted(count: &AtomicU64) -> Option<u64> {
+    Some(count.load(Ordering::Relaxed)).filter(|count| *count > 0)
+}
+
 fn expose_counts(out: &mut Exposition, series: &[&Series]) {
-    let counted = |count: &AtomicU64| Some(count.load(Ordering::Relaxed)).filter(|count| *count > 0);
     out.family("freehold_calls_total", Kind::Counter, "Calls that have ended, by how they ended.");
     for one in series {
         for (outcome, count) in OUTCOMES.iter().zip(&one.outcomes) {
@@ -149,11 +153,8 @@ fn expose_counts(out: &mut Exposition, series: &[&Series]) {
             }
         }
     }
-    out.family(
-        "freehold_tokens_total",
-        Kind::Counter,
-        "Tokens, by what they were: cache_read and cache_write are part of input, reasoning of output.",
-    );
+    let help = "Tokens, by what they were: cache_read and cache_write are part of input, reasoning of output.";
+    out.family("freehold_tokens_total", Kind::Counter, help);
     for one in series {
         for (kind, count) in TOKENS.iter().zip(&one.tokens) {
             if let Some(count) = counted(count) {
@@ -161,24 +162,7 @@ fn expose_counts(out: &mut Exposition, series: &[&Series]) {
             }
         }
     }
-    let sums: [(&str, &str, fn(&Series) -> &AtomicU64); 3] = [
-        (
-            "freehold_cost_microusd_total",
-            "Cost of the calls whose price is known, in millionths of a US dollar.",
-            |one| &one.cost_microusd,
-        ),
-        (
-            "freehold_calls_of_unknown_cost_total",
-            "Calls whose cost is not known, because their tokens or their price are not.",
-            |one| &one.unpriced,
-        ),
-        (
-            "freehold_calls_with_estimated_tokens_total",
-            "Calls whose tokens were counted here, because the provider did not say.",
-            |one| &one.estimated,
-        ),
-    ];
-    for (name, help, of) in sums {
+    for (name, help, of) in SUMS {
         out.family(name, Kind::Counter, help);
         for one in series {
             if let Some(count) = counted(of(one)) {
@@ -187,6 +171,23 @@ fn expose_counts(out: &mut Exposition, series: &[&Series]) {
         }
     }
 }
+
+/// What is summed for each series: name, help, and where it is kept.
+const SUMS: [(&str, &str, fn(&Series) -> &AtomicU64); 3] = [
+    ("freehold_cost_microusd_total", "Cost of the calls whose price is known, in millionths of a US dollar.", |one| {
+        &one.cost_microusd
+    }),
+    (
+        "freehold_calls_of_unknown_cost_total",
+        "Calls whose cost is not known, because their tokens or their price are not.",
+        |one| &one.unpriced,
+    ),
+    (
+        "freehold_calls_with_estimated_tokens_total",
+        "Calls whose tokens were counted here, because the provider did not say.",
+        |one| &one.estimated,
+    ),
+];
 
 impl Known {
     /// Returns the names with those beyond the limits replaced; the upstream is one of the configuration and stays.

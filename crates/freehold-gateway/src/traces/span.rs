@@ -69,10 +69,10 @@ impl Span {
 
 /// Returns the body of a request to a collector.
 pub(super) fn request(spans: &[Span]) -> Vec<u8> {
-    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let named = |key: &str, value: &str| json!({"key": key, "value": text(value)});
     let version = env!("CARGO_PKG_VERSION");
     let body = json!({"resourceSpans": [{
-        "resource": {"attributes": [text("service.name", "freehold"), text("service.version", version)]},
+        "resource": {"attributes": [named("service.name", "freehold"), named("service.version", version)]},
         "scopeSpans": [{
             "scope": {"name": "freehold", "version": version},
             "spans": spans.iter().map(Span::json).collect::<Vec<_>>(),
@@ -98,27 +98,22 @@ fn provider(call: &Call) -> &'static str {
     }
 }
 
+fn text(text: &str) -> Value {
+    json!({"stringValue": text})
+}
+
+fn number(number: u64) -> Value {
+    json!({"intValue": number.to_string()})
+}
+
 fn attributes(call: &Call, server: Option<&(String, u16)>, cost: Cost) -> Vec<Value> {
     let mut out = Vec::with_capacity(24);
     let mut put = |key: &str, value: Value| out.push(json!({"key": key, "value": value}));
-    let text = |text: &str| json!({"stringValue": text});
-    let number = |number: u64| json!({"intValue": number.to_string()});
     put("gen_ai.operation.name", text(operation(call.api)));
     put("gen_ai.provider.name", text(provider(call)));
     if !call.model.is_empty() {
         put("gen_ai.request.model", text(&call.model));
         put("gen_ai.response.model", text(call.served_model.as_deref().unwrap_or(&call.model)));
-    }
-    if let Some(usage) = &call.usage {
-        put("gen_ai.usage.input_tokens", number(usage.input));
-        put("gen_ai.usage.output_tokens", number(usage.output));
-        let parts = [
-            ("gen_ai.usage.cache_read.input_tokens", usage.cache_read),
-            ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
-            ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
-        ];
-        parts.into_iter().filter(|(_, count)| *count > 0).for_each(|(key, count)| put(key, number(count)));
-        put("freehold.usage.estimated", json!({"boolValue": call.is_estimated}));
     }
     if let Some((host, port)) = server {
         put("server.address", text(host));
@@ -130,21 +125,41 @@ fn attributes(call: &Call, server: Option<&(String, u16)>, cost: Cost) -> Vec<Va
     if call.failure.is_some() {
         put("error.type", text(metrics::outcome_word(call)));
     }
+    used(call, &mut put);
+    our_own(call, cost, &mut put);
+    out
+}
+
+/// Says the tokens, where they are known.
+fn used(call: &Call, put: &mut impl FnMut(&str, Value)) {
+    let Some(usage) = &call.usage else { return };
+    put("gen_ai.usage.input_tokens", number(usage.input));
+    put("gen_ai.usage.output_tokens", number(usage.output));
+    let parts = [
+        ("gen_ai.usage.cache_read.input_tokens", usage.cache_read),
+        ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
+        ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
+    ];
+    parts.into_iter().filter(|(_, count)| *count > 0).for_each(|(key, count)| put(key, number(count)));
+    put("freehold.usage.estimated", json!({"boolValue": call.is_estimated}));
+}
+
+/// Says what the conventions have no word for.
+fn our_own(call: &Call, cost: Cost, put: &mut impl FnMut(&str, Value)) {
     put("freehold.call", text(&call.id));
     put("freehold.step", text(&call.step));
     put("freehold.upstream", text(&call.upstream));
     put("freehold.generation", number(call.generation));
     put("freehold.streamed", json!({"boolValue": call.streamed}));
-    let named = [("freehold.run", &call.run), ("freehold.key", &call.key)];
-    named
-        .into_iter()
-        .filter_map(|(key, name)| Some((key, name.as_deref()?)))
-        .for_each(|(key, name)| put(key, text(name)));
+    for (key, name) in [("freehold.run", &call.run), ("freehold.key", &call.key)] {
+        if let Some(name) = name {
+            put(key, text(name));
+        }
+    }
     if let Some(first_byte_us) = call.timings.first_byte_us {
         put("freehold.time_to_first_byte", json!({"doubleValue": first_byte_us as f64 / 1e6}));
     }
     if let Cost::Known(microusd) = cost {
         put("freehold.cost_microusd", number(microusd));
     }
-    out
 }

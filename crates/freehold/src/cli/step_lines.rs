@@ -1,6 +1,6 @@
 //! What is known about every step, as lines for the table, for JSON and for the report.
 
-use freehold_store::{Generation, StepSummary, Store};
+use freehold_store::{Generation, StepSummary, Store, Traffic};
 use freehold_wire::Usage;
 use serde::Serialize;
 
@@ -86,14 +86,7 @@ fn line(
     let mut calls_without_cost = 0;
     for traffic in &summary.traffic {
         let price = if traffic.upstream == "engine" { None } else { facts.price(&traffic.model) };
-        let sums = Usage {
-            input: traffic.input,
-            cache_read: traffic.cache_read,
-            cache_write: traffic.cache_write,
-            output: traffic.output,
-            reasoning: traffic.reasoning,
-        };
-        let cost = price.and_then(|price| price.tariff.sum(&sums)).map(|parts| microusd(parts.total()));
+        let cost = price.and_then(|price| price.tariff.sum(&sums(traffic))).map(|parts| microusd(parts.total()));
         match cost.filter(|_| traffic.usage_calls > 0) {
             Some(cost) => {
                 *usd.get_or_insert(0.0) += cost as f64 / 1e6;
@@ -119,6 +112,17 @@ fn line(
         served_by: route.map(|route| format!("{}/{}", route.upstream, route.model)),
         verdict: judged.map(|result| result.row.verdict.clone()),
         verdict_of: judged.map(|result| result.row.candidate.clone()),
+    }
+}
+
+/// Returns the tokens of a traffic's calls together.
+fn sums(traffic: &Traffic) -> Usage {
+    Usage {
+        input: traffic.input,
+        cache_read: traffic.cache_read,
+        cache_write: traffic.cache_write,
+        output: traffic.output,
+        reasoning: traffic.reasoning,
     }
 }
 
