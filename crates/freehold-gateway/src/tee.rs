@@ -315,19 +315,28 @@ fn reshaped_step(
         if goes.is_empty() && failure.is_none() {
             continue;
         }
-        if let Some(record) = record {
-            if failure.is_none()
-                && let Some((last, ending)) = cut_short(record, terms.api, &goes)
-            {
-                reshaped.is_over = true;
-                record.keep(&last);
-                return Poll::Ready(Step::Piece { frame: Frame::data(last), ending: Some(ending) });
-            }
-            record.keep(&goes);
-        }
         let ending = failure.map(|failure| Ending { failure: Some(failure), ..Ending::default() });
-        return Poll::Ready(Step::Piece { frame: Frame::data(goes.into()), ending });
+        let (frame, ending) = kept(record, terms.api, (goes, ending));
+        reshaped.is_over |= ending.is_some();
+        return Poll::Ready(Step::Piece { frame, ending });
     }
+}
+
+/// Keeps what goes to the caller for the record, and returns it, cut short where the call's budget is used up.
+fn kept(
+    record: &mut Option<OpenRecord>,
+    api: Api,
+    (goes, ending): (Vec<u8>, Option<Ending>),
+) -> (Frame<Bytes>, Option<Ending>) {
+    let Some(record) = record else { return (Frame::data(goes.into()), ending) };
+    if ending.is_none()
+        && let Some((last, ending)) = cut_short(record, api, &goes)
+    {
+        record.keep(&last);
+        return (Frame::data(last), Some(ending));
+    }
+    record.keep(&goes);
+    (Frame::data(goes.into()), ending)
 }
 
 /// Returns how a stream ends whose budget is used up: what is left of the event that has begun, and one that tells of the error.
