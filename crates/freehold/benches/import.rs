@@ -23,13 +23,14 @@ fn main() -> anyhow::Result<()> {
     for round in 0..ROUNDS {
         let home = tempfile::tempdir()?;
         let store = Store::open(home.path())?;
+        let target = freehold::import::Target { store: &store, keeping: freehold_store::Keeping::default() };
         let begun = Instant::now();
-        let done = freehold::import::import(&store, text.as_bytes(), &home.path().join("bench"), 0, &mut |_| {})?;
+        let done = freehold::import::import(&target, text.as_bytes(), &home.path().join("bench"), 0, &mut |_| {})?;
         let seconds = begun.elapsed().as_secs_f64();
         assert_eq!(done.added, LINES, "every line is a call");
         println!("round {round}: {:.1} MB/s, {:.0} calls/s", text.len() as f64 / 1e6 / seconds, LINES as f64 / seconds);
         let begun = Instant::now();
-        let again = freehold::import::import(&store, text.as_bytes(), &home.path().join("bench"), 0, &mut |_| {})?;
+        let again = freehold::import::import(&target, text.as_bytes(), &home.path().join("bench"), 0, &mut |_| {})?;
         assert_eq!(again.present, LINES, "the second time all are there");
         println!("   again: {:.1} MB/s", text.len() as f64 / 1e6 / begun.elapsed().as_secs_f64());
     }

@@ -5,6 +5,7 @@ mod config;
 mod costs;
 #[cfg(feature = "llama")]
 mod demo;
+mod export;
 mod import;
 mod keys;
 mod move_step;
@@ -47,6 +48,7 @@ enum Command {
     Demo(demo::Arguments),
     Up(up::Arguments),
     Import(import::Arguments),
+    Export(export::Arguments),
     Steps(steps::Arguments),
     Costs(costs::Arguments),
     Assess(assess::Arguments),
@@ -93,6 +95,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Demo(command) => demo::run(&command),
         Command::Up(command) => up::run(&place, &command),
         Command::Import(command) => import::run(&place, &command),
+        Command::Export(command) => export::run(&place, &command),
         Command::Steps(command) => steps::run(&place, &command),
         Command::Costs(command) => costs::run(&place, &command),
         Command::Assess(command) => assess::run(&place, &command),

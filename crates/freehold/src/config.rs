@@ -7,4 +7,6 @@ mod settings;
 pub use layers::{Layers, Origin};
 pub(crate) use server::microusd;
 pub use server::{Server, StepBudget};
-pub use settings::{Assess, Engine, LogFormat, Model, Observe, OnFailure, Record, RecordMode, Settings, Upstream};
+pub use settings::{
+    Assess, BodiesKept, Engine, LogFormat, Model, Observe, OnFailure, Record, RecordMode, Settings, StepKept, Upstream,
+};

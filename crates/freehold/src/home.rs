@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use freehold_gateway::Listen;
-use freehold_store::Store;
+use freehold_store::{Limits, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Layers, Settings};
 use crate::exit::Fault;
+use crate::keeping;
 
 /// The flags that say where state and configuration lie.
 #[derive(Debug, Clone, clap::Args)]
@@ -77,7 +78,9 @@ impl Place {
     /// # Errors
     /// The home or the store cannot be used.
     pub fn store(&self) -> anyhow::Result<Store> {
-        Ok(Store::open(&self.home()?)?)
+        let key = self.layers()?.text("record", "encrypt_key", &|name| std::env::var(name).ok())?;
+        let seal = keeping::seal(&key.unwrap_or_default())?;
+        Ok(Store::open_sealed(&self.home()?, Limits::default(), seal)?)
     }
 }
 

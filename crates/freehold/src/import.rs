@@ -1,5 +1,6 @@
 //! Adds recorded calls from JSON Lines: streaming, idempotent by id, bad lines set aside with their reason.
 
+mod exported;
 mod line;
 mod lines;
 mod rejected;
@@ -7,7 +8,7 @@ mod rejected;
 use std::io::BufRead;
 use std::path::Path;
 
-use freehold_store::Store;
+use freehold_store::{Keeping, Store};
 use freehold_wire::Call;
 
 pub use line::{LineError, call_of};
@@ -39,6 +40,14 @@ pub struct Imported {
     pub reasons: Vec<String>,
 }
 
+/// Where calls go, and what of them is kept there.
+pub struct Target<'s> {
+    /// The store.
+    pub store: &'s Store,
+    /// What is kept, and what of it is masked.
+    pub keeping: Keeping,
+}
+
 /// Reads one input to its end; `beside` is where rejected lines go, `now_ms` dates calls that do not say when they were.
 ///
 /// `progress` is called after every batch with the bytes read so far.
@@ -46,7 +55,7 @@ pub struct Imported {
 /// # Errors
 /// The input cannot be read or the store cannot be written; what was added before stays.
 pub fn import(
-    store: &Store,
+    target: &Target<'_>,
     input: impl BufRead,
     beside: &Path,
     now_ms: i64,
@@ -64,15 +73,18 @@ pub fn import(
         }
         done.lines += 1;
         match line.text().and_then(|text| call_of(text, now_ms + i64::try_from(line.number).unwrap_or(0))) {
-            Ok(call) => batch.add(call, line.bytes.len()),
+            Ok(mut call) => {
+                target.keeping.apply(&mut call);
+                batch.add(call, line.bytes.len());
+            }
             Err(error) => rejected.add(&line, &error)?,
         }
         if batch.is_full() {
-            done.add(store.import(&batch.take())?);
+            done.add(target.store.import(&batch.take())?);
             progress(lines.bytes_read());
         }
     }
-    done.add(store.import(&batch.take())?);
+    done.add(target.store.import(&batch.take())?);
     done.bytes = lines.bytes_read();
     progress(done.bytes);
     rejected.close(&mut done)?;

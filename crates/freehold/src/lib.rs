@@ -8,9 +8,11 @@ pub mod costs;
 #[cfg(feature = "llama")]
 pub mod demo;
 pub mod exit;
+pub mod export;
 pub mod facts;
 pub mod home;
 pub mod import;
+pub mod keeping;
 pub mod keys;
 pub mod logs;
 pub mod moves;

@@ -8,13 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use freehold_engine::{Engine, EngineConfig, ModelInfo, ModelSpec, WorkerCommand};
 use freehold_gateway::{Gateway, GatewayConfig, KeysHandle, Listen, RoutesHandle, Serving};
-use freehold_store::{Acknowledge, Recorder, RecorderConfig, Store};
+use freehold_store::{Acknowledge, Limits, Recorder, RecorderConfig, Store};
 use tokio::task::JoinHandle;
 
 use crate::config::{Model, OnFailure, RecordMode, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
 use crate::home::RunningGateway;
+use crate::keeping;
 
 /// How often the running gateway looks whether the store has a new generation or a changed key.
 const STORE_POLL: Duration = Duration::from_millis(50);
@@ -31,6 +32,7 @@ pub struct Service {
     serving: Serving,
     gateway: Gateway,
     follower: JoinHandle<()>,
+    expiry: JoinHandle<()>,
     in_force: InForce,
     /// The keys that were not revoked when it started.
     pub keys_good: usize,
@@ -44,10 +46,11 @@ impl Service {
     /// # Errors
     /// The store cannot be opened, a model cannot be loaded, or the port cannot be bound.
     pub async fn start(settings: &Settings, home: &Path, program: PathBuf) -> anyhow::Result<Self> {
-        let store = Store::open(home)?;
+        let seal = keeping::seal(settings.record.encrypt_key.expose())?;
+        let store = Store::open_sealed(home, Limits::default(), seal)?;
         let engine = engine(settings, program);
         let models = load_all(&engine, &settings.models).await?;
-        let recorder = store.recorder(recorder_config(settings))?;
+        let recorder = store.recorder_keeping(recorder_config(settings), keeping::keeping(settings)?)?;
         let generation = store.generation()?;
         let gateway = Gateway::new(gateway_config(settings)?, recorder.clone(), engine.clone(), generation)
             .map_err(gateway_fault)?;
@@ -59,6 +62,7 @@ impl Service {
         let serving = gateway.bind().await.map_err(gateway_fault)?;
         RunningGateway::new(&serving.listening).write(home)?;
         let follower = follow(store.clone(), in_force.clone());
+        let expiry = keeping::expire(store.clone(), keeping::retention(settings));
         Ok(Service {
             home: home.to_owned(),
             store,
@@ -67,6 +71,7 @@ impl Service {
             serving,
             gateway,
             follower,
+            expiry,
             in_force,
             models,
             keys_good,
@@ -102,6 +107,7 @@ impl Service {
         }
         self.serving.shutdown(drain).await;
         self.follower.abort();
+        self.expiry.abort();
         self.engine.shutdown().await;
         let (recorder, store, keys) = (self.recorder, self.store, self.in_force.keys);
         tokio::task::spawn_blocking(move || {
@@ -118,6 +124,8 @@ impl Service {
 /// # Errors
 /// The gateway would not start with them.
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    keeping::keeping(settings)?;
+    keeping::seal(settings.record.encrypt_key.expose())?;
     Ok(gateway_config(settings)?.check().map_err(|error| gateway_fault(error.into()))?)
 }
 

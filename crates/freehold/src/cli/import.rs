@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
-use crate::import::{Imported, import};
+use crate::import::{Imported, Target, import};
+use crate::keeping;
 use crate::report::figures;
 use crate::stdout;
 
@@ -32,13 +33,14 @@ pub(super) struct Arguments {
 
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
     let store = place.store()?;
+    let target = Target { store: &store, keeping: keeping::keeping(&place.settings()?)? };
     let mut rejected = 0;
     for file in &arguments.files {
         let (input, bytes): (Box<dyn Read>, Option<u64>) = open(file)?;
         let bar = bar(bytes);
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, input));
-        let done = import(&store, reader, &beside(file), now_ms, &mut |bytes| bar.set_position(bytes));
+        let done = import(&target, reader, &beside(file), now_ms, &mut |bytes| bar.set_position(bytes));
         bar.finish_and_clear();
         let done = done?;
         rejected += done.rejected;

@@ -38,7 +38,23 @@ const KEYS: &[(&str, &[&str])] = &[
             "write_timeout_s",
         ],
     ),
-    ("record", &["on_failure", "wait_ms_max", "mode", "window_ms", "queue_calls_max", "queue_mib_max", "log_mib_max"]),
+    (
+        "record",
+        &[
+            "on_failure",
+            "wait_ms_max",
+            "mode",
+            "window_ms",
+            "queue_calls_max",
+            "queue_mib_max",
+            "log_mib_max",
+            "mask",
+            "mask_patterns",
+            "bodies",
+            "retention_days",
+            "encrypt_key",
+        ],
+    ),
     ("engine", &["restarts_max", "restart_window_s", "load_timeout_s", "queue_requests_max"]),
     ("assess", &["margin", "confidence", "cases_max", "concurrency"]),
     ("observe", &["otlp_url", "otlp_authorization", "trace_sample", "trace_reparent", "access_log", "log_format"]),
@@ -62,6 +78,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("model", &["name", "path", "context_tokens", "slots", "threads", "backend"]),
+    ("step", &["name", "bodies", "retention_days"]),
     (
         "budget",
         &[
@@ -185,7 +202,7 @@ impl Layers {
         self.origins
             .iter()
             .map(|(key, origin)| {
-                let shown = if key.ends_with(".key") || key.ends_with("_authorization") {
+                let shown = if [".key", ".encrypt_key", "_authorization"].iter().any(|secret| key.ends_with(secret)) {
                     "***".to_owned()
                 } else {
                     self.shown(key)
@@ -193,6 +210,20 @@ impl Layers {
                 (key.clone(), shown, origin.clone())
             })
             .collect()
+    }
+
+    /// Returns the text of one key, with its `${VAR}` resolved, where it is given.
+    ///
+    /// # Errors
+    /// A variable is not set.
+    pub fn text(
+        &self,
+        section: &str,
+        key: &str,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<String>, Fault> {
+        let found = self.table.get(section).and_then(|section| section.get(key)).and_then(Value::as_str);
+        found.map(|text| expand_text(&format!("{section}.{key}"), text, lookup)).transpose()
     }
 
     fn shown(&self, key: &str) -> String {

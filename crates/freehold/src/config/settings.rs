@@ -31,6 +31,9 @@ pub struct Settings {
     /// The GGUF files that our own engine serves.
     #[serde(default, rename = "model")]
     pub models: Vec<Model>,
+    /// What is kept of single steps' calls.
+    #[serde(default, rename = "step")]
+    pub steps: Vec<StepKept>,
     /// What steps may spend.
     #[serde(default, rename = "budget")]
     pub budgets: Vec<StepBudget>,
@@ -67,6 +70,39 @@ pub struct Record {
     pub queue_mib_max: usize,
     /// The most bytes of the log of calls that are not in the store's tables yet.
     pub log_mib_max: u64,
+    /// The kinds of text that are masked: `email`, `phone`, `card`, `iban`, `key`.
+    pub mask: Vec<String>,
+    /// Regular expressions whose matches are masked too.
+    pub mask_patterns: Vec<String>,
+    /// How much of a call is kept.
+    pub bodies: BodiesKept,
+    /// How long bodies are kept; 0 keeps them for ever.
+    pub retention_days: u32,
+    /// The key that what is kept is sealed with; empty for none.
+    pub encrypt_key: Secret,
+}
+
+/// How much of a call is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodiesKept {
+    /// Request and response too.
+    Full,
+    /// Their sizes and digests only.
+    Metadata,
+}
+
+/// `[[step]]`: what is kept of one step's calls, where it differs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StepKept {
+    /// The step's name.
+    pub name: String,
+    /// How much of a call is kept.
+    #[serde(default)]
+    pub bodies: Option<BodiesKept>,
+    /// How long bodies are kept; 0 keeps them for ever.
+    #[serde(default)]
+    pub retention_days: Option<u32>,
 }
 
 /// When a call counts as recorded.

@@ -1,4 +1,4 @@
-//! One line of an import: `{"id","at"?,"api","request","response"|"error","step"?,"run"?,"model"?,"reference"?}`.
+//! One line of an import: `{"id","at"?,"api","request","response"|"response_events"|"error","step"?,"run"?,"model"?,"reference"?}`.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,8 @@ use freehold_wire::{Api, Call, Failure, Reference, Timings};
 use freehold_workflow::{Marks, identify};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use super::exported;
 
 /// Why a line was rejected. No text of the call is in it.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,8 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     response: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    response_events: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     step: Option<Cow<'a, str>>,
@@ -67,6 +71,9 @@ pub fn call_of(text: &str, default_at_ms: i64) -> Result<Call, LineError> {
     if !text.trim_start().starts_with('{') {
         return Err(LineError::Field { field: "line", found: "not a JSON object".to_owned() });
     }
+    if let Some(call) = exported::call_of(text)? {
+        return Ok(call);
+    }
     let fields: Fields<'_> = serde_json::from_str(text)?;
     if fields.id.is_empty() {
         return Err(LineError::Field { field: "id", found: "empty".to_owned() });
@@ -76,7 +83,12 @@ pub fn call_of(text: &str, default_at_ms: i64) -> Result<Call, LineError> {
     let request = freehold_wire::requests::read(api, body).map_err(|error| wrong("request", &error))?;
     let identity =
         identify(&request, Marks { step: fields.step.as_deref(), run: fields.run.as_deref(), ..Marks::default() });
-    let answered = answered(api, fields.response, fields.error)?;
+    let streamed = fields.response_events.is_some();
+    let answered = match (fields.response_events, fields.response, fields.error) {
+        (Some(events), None, None) => from_events(api, &events),
+        (Some(_), ..) => Err(LineError::Field { field: "response_events", found: "given beside another".to_owned() }),
+        (None, response, error) => answered(api, response, error),
+    }?;
     Ok(Call {
         id: fields.id.into_owned(),
         at_ms: fields.at.map_or(Ok(default_at_ms), at_ms)?,
@@ -89,7 +101,7 @@ pub fn call_of(text: &str, default_at_ms: i64) -> Result<Call, LineError> {
         served_model: answered.model,
         request: body.to_vec(),
         response: answered.body,
-        streamed: false,
+        streamed,
         status: answered.status,
         failure: answered.failure,
         usage: answered.usage,
@@ -128,8 +140,19 @@ fn answered(api: Api, response: Option<&RawValue>, error: Option<&RawValue>) -> 
     }
 }
 
+/// Reads the text of a stream of server-sent events; one that broke off is a failure.
+fn from_events(api: Api, events: &str) -> Result<Answered, LineError> {
+    let mut reader = freehold_wire::stream::Reader::new(api);
+    reader.push(events.as_bytes());
+    let outcome = reader.finish();
+    let message = outcome.error.unwrap_or_else(|| "the recorded stream has no end".to_owned());
+    let failure = (!outcome.is_complete).then(|| Failure { kind: "cut".to_owned(), message });
+    let model = Some(outcome.answer.model).filter(|model| !model.is_empty());
+    Ok(Answered { body: events.as_bytes().to_vec(), status: 200, failure, usage: outcome.answer.usage, model })
+}
+
 /// Reads RFC 3339 text, or a number of seconds since the Unix epoch.
-fn at_ms(raw: &RawValue) -> Result<i64, LineError> {
+pub(super) fn at_ms(raw: &RawValue) -> Result<i64, LineError> {
     let bad = |found: &str| LineError::Field {
         field: "at",
         found: format!("{found:.40} is neither RFC 3339 nor Unix seconds"),
@@ -142,7 +165,7 @@ fn at_ms(raw: &RawValue) -> Result<i64, LineError> {
     stamp.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(|_| bad(text))
 }
 
-fn wrong(field: &'static str, error: &dyn std::error::Error) -> LineError {
+pub(super) fn wrong(field: &'static str, error: &dyn std::error::Error) -> LineError {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     LineError::Field { field, found: format!("{error}{cause}") }
 }

@@ -9,6 +9,7 @@ mod costs;
 mod dashboard;
 mod import;
 mod keys;
+mod kept;
 mod logs;
 mod moves;
 mod real_data;

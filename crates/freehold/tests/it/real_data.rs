@@ -41,6 +41,28 @@ fn airline_desk_is_two_steps_of_two_hundred_runs() {
     assert!(agent["retirement"].is_string(), "the retirement of gpt-4o is known");
 }
 
+/// Every turn of a run repeats all turns before it; the store keeps each once. A size, so no machine makes it larger.
+#[test]
+fn airline_desk_takes_at_most_a_twelfth_of_its_json() {
+    let Some(folder) = real_data("tau_airline_gpt4o") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let lines = tau::lines(&folder);
+    imported(home.path(), &lines);
+    let text = |line: &Value, member: &str| line[member].to_string();
+    let json: usize = lines.iter().map(|line| text(line, "request").len() + text(line, "response").len()).sum();
+    let store = freehold_store::Store::open(home.path()).unwrap();
+    for line in &lines {
+        let call = store.call(line["id"].as_str().unwrap()).unwrap().unwrap();
+        assert!(call.request == text(line, "request").as_bytes(), "{} came back changed", line["id"]);
+        assert!(call.response == text(line, "response").as_bytes(), "{} came back changed", line["id"]);
+    }
+    store.compact().unwrap();
+    let size = std::fs::metadata(store.path()).unwrap().len() as usize;
+    let share = json as f64 / size as f64;
+    println!("{} calls, {json} bytes of JSON, {size} bytes of store: 1/{share:.1}", lines.len());
+    assert!(size * 12 <= json, "{size} bytes of store for {json} bytes of JSON: 1/{share:.1}");
+}
+
 /// A model trained for another desk cannot do this one's work, and most prompts are too long for it: both must be said.
 #[cfg(feature = "llama")]
 #[test]
