@@ -19,7 +19,7 @@ use crate::seal::Seal;
 use crate::tally::Tally;
 
 /// The most calls of one transaction.
-const BATCH_CALLS_MAX: usize = 1_000;
+const BATCH_CALLS_MAX: usize = 4_000;
 /// A transaction takes no further call once the frames of its calls have this many bytes.
 const BATCH_BYTES: usize = 8 << 20;
 const SELECT_POSITION: &str = "SELECT sequence FROM log_position";
