@@ -62,9 +62,13 @@ impl Cursor {
                         return Ok(Some(Content { sequence: found.sequence, bytes }));
                     }
                 }
-                Err(Absent::Short(wanted)) if self.fill(wanted)? => {}
-                Err(_) if self.base + self.at as u64 >= self.segment.end() => return Ok(None),
-                Err(_) => {
+                Err(Absent::Short(wanted)) => {
+                    // What is written while this looks is for the next look: it is no damage.
+                    if !self.fill(wanted)? {
+                        return Ok(None);
+                    }
+                }
+                Err(Absent::NoFrame | Absent::Torn) => {
                     self.fill(usize::MAX)?;
                     match frame::find(&self.buffer, self.at + 1, number, self.last) {
                         Some(at) => self.at = at,

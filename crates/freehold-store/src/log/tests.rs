@@ -242,6 +242,33 @@ fn used_file_shows_nothing_of_its_earlier_use() {
     assert!(cursor.next().unwrap().is_none());
 }
 
+#[test]
+fn reader_behind_a_writer_misses_nothing() {
+    const CALLS: u64 = 20_000;
+    let home = tempfile::tempdir().unwrap();
+    let written = log(home.path(), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| append_all(&written, CALLS));
+        let (mut last, mut passed, mut cursor) = (0, 0, None);
+        while last < CALLS {
+            let mut current = match cursor.take().or_else(|| written.shelf.after(passed).map(Cursor::new)) {
+                Some(current) => current,
+                None => continue,
+            };
+            let is_full = current.segment().is_full();
+            match current.next().unwrap() {
+                Some(content) => {
+                    assert_eq!(content.sequence, last + 1);
+                    last += 1;
+                    cursor = Some(current);
+                }
+                None if is_full => passed = current.segment().head.number,
+                None => cursor = Some(current),
+            }
+        }
+    });
+}
+
 /// What a power cut may leave: any page of what was written last is as it was before.
 #[test]
 fn frames_behind_a_lost_page_are_found() {
