@@ -17,9 +17,10 @@ const READ_BUFFER_BYTES: usize = 1 << 20;
 
 /// Add recorded calls from JSON Lines files, one call a line; `-` reads standard input.
 ///
-/// A line is {"id","at"?,"api","request","response"|"error","step"?,"run"?,"model"?,"reference"?}: `api` is openai.chat,
-/// openai.responses or anthropic.messages; `request` and `response` are the provider's own JSON. A call that is there
-/// already is left alone, so an import that was broken off can be run again. Bad lines are written beside the input.
+/// A line is {"id","at"?,"api","request","response"|"response_events"|"error","step"?,"run"?,"model"?,"reference"?}:
+/// `api` is openai.chat, openai.responses or anthropic.messages; `request` and `response` are the provider's own JSON,
+/// `response_events` is the text of a stream. A call that is there already is left alone, so an import that was broken off
+/// can be run again. Bad lines are written beside the input. What `freehold export` wrote is taken as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: freehold import calls-2026-*.jsonl")]
 pub(super) struct Arguments {
