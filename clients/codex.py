@@ -10,6 +10,8 @@ from trial import MODEL, expect, expect_sorted, expect_text
 CODEX = os.environ["TRIAL_CODEX"]
 HOME = agent.SCRATCH / "codex"
 ENVIRONMENT = agent.environment(CODEX_HOME=str(HOME), FREEHOLD_KEY="sk-trial")
+# By default it offers a search that OpenAI runs and a bundle of tools, which no other dialect has.
+FUNCTIONS_ONLY = ["-c", 'web_search="disabled"', "--disable", "multi_agent"]
 CONFIGURATION = f"""
 model = "{MODEL}"
 model_provider = "freehold"
@@ -33,8 +35,8 @@ def command(prompt, *more):
     return [CODEX, "exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", "--json", *more, prompt]
 
 
-def ask(prompt, *more):
-    code, stdout, stderr = agent.run(command(prompt, *more), ENVIRONMENT)
+def ask(prompt, options, *more):
+    code, stdout, stderr = agent.run(command(prompt, *options, *more), ENVIRONMENT)
     events = agent.lines(stdout)
     expect(events, f"exit {code}, {stderr}")
     return code, events
@@ -49,56 +51,58 @@ def whole():
     raise trial.Absent("it always asks for a stream")
 
 
-def stream():
-    code, events = ask(trial.HELLO)
+def stream(options):
+    code, events = ask(trial.HELLO, options)
     expect(code == 0 and events[-1]["type"] == "turn.completed", events[-1])
     expect_text(said(events), trial.HELLO_SAID)
     expect(events[-1]["usage"]["output_tokens"] > 0, events[-1])
     return "it shows a text only when it is whole"
 
 
-def tools():
+def tools(options):
     trial.only_scripted("needs a model that calls this tool")
-    code, events = ask("Print the note.")
+    code, events = ask("Print the note.", options)
     expect(code == 0, events[-1])
     ran = [event["item"] for event in events if event.get("item", {}).get("type") == "command_execution"]
     expect(ran and agent.SECRET in ran[-1]["aggregated_output"], ran or events)
     expect_text(said(events), f"The note says {agent.SECRET}.")
 
 
-def structured():
+def structured(options):
     schema = agent.SCRATCH / "schema.json"
     schema.write_text(json.dumps(trial.SORTED_SCHEMA))
-    code, events = ask(trial.MAIL, "--output-schema", str(schema))
+    code, events = ask(trial.MAIL, options, "--output-schema", str(schema))
     expect(code == 0, events[-1])
     expect_sorted(json.loads(said(events)))
 
 
-def errors():
-    code, events = ask("?", "--model", "no-such-model")
+def errors(options):
+    code, events = ask("?", options, "--model", "no-such-model")
     told = [event for event in events if event["type"] == "turn.failed"]
     expect(code != 0 and told and "no-such-model" in json.dumps(told), events[-1])
     if trial.IS_SCRIPTED:
         for prompt in (trial.BREAK, trial.BREAK_IN_STREAM):
-            code, events = ask(prompt)
+            code, events = ask(prompt, options)
             told = [event for event in events if event["type"] == "turn.failed"]
             expect(code != 0 and "the script breaks off here" in json.dumps(told), events[-1])
 
 
-def cancel():
-    agent.interrupt(command(trial.COUNT), ENVIRONMENT)
+def cancel(options):
+    agent.interrupt(command(trial.COUNT, *options), ENVIRONMENT)
+
+
+def trials(options):
+    return {
+        "chat": whole,
+        "stream": lambda: stream(options),
+        "tools": lambda: tools(options),
+        "structured output": lambda: structured(options),
+        "errors": lambda: errors(options),
+        "cancellation": lambda: trial.cancelled(lambda: cancel(options)),
+    }
 
 
 HOME.mkdir(parents=True, exist_ok=True)
 (HOME / "config.toml").write_text(CONFIGURATION)
-trial.run(
-    "Responses",
-    {
-        "chat": whole,
-        "stream": stream,
-        "tools": tools,
-        "structured output": structured,
-        "errors": errors,
-        "cancellation": lambda: trial.cancelled(cancel),
-    },
-)
+trial.run("Responses", trials([]))
+trial.run("Responses, functions only", trials(FUNCTIONS_ONLY))

@@ -1,7 +1,7 @@
 """Runs clients against the gateway, on every target, and writes what was seen.
 
-Usage: run.py [--write FILE] [NAME...]; needs FREEHOLD_BIN, FREEHOLD_VENDOR_BIN and CLIENTS_HOME (where clients are
-installed). Without names every client runs, and only then FILE is written.
+Usage: run.py [--write FILE] [--target TARGET] [NAME...]; needs FREEHOLD_BIN, FREEHOLD_VENDOR_BIN and CLIENTS_HOME (where
+clients are installed). Without names and targets everything runs, and only then FILE is written.
 """
 
 import argparse
@@ -46,11 +46,24 @@ def environment(client, target, folder, secret, referee):
         "TRIAL_URL": target.url,
         "TRIAL_MODEL": target.model,
         "TRIAL_EXPECT": target.expect,
+        "TRIAL_WITHOUT": target.same or "",
         "TRIAL_REFEREE": referee.url,
         "TRIAL_SCRATCH": str(folder),
         "TRIAL_SECRET": secret,
         **client.environment(INSTALLED),
     }
+
+
+def judge(outcome, client, target):
+    """Tells what the gateway must refuse from what fails, and a refusal that did not come from success."""
+    tried = (client.name, outcome["api"], outcome["feature"])
+    for *refused, words in target.refusals:
+        if tuple(refused) != tried:
+            continue
+        if outcome["outcome"] == "fails" and words in outcome["note"]:
+            outcome["outcome"] = "refused"
+        elif outcome["outcome"] == "works":
+            outcome.update(outcome="fails", note=f"expected a refusal that says {words!r}")
 
 
 def try_client(client, target, folder, secret):
@@ -72,9 +85,10 @@ def try_client(client, target, folder, secret):
             stderr += f"\nstopped after {TRIAL_S} s"
     outcomes = [json.loads(line) for line in stdout.splitlines() if line.startswith("{")]
     for outcome in outcomes:
+        judge(outcome, client, target)
         note = f"  ({outcome['note']})" if outcome.get("note") else ""
         print(f"{outcome['outcome']:7} {target.name:20} {client.name:20} {outcome['api']}: {outcome['feature']}{note}")
-    if begun.returncode != 0 or not outcomes:
+    if begun.returncode != 0:
         last = stderr.strip().splitlines()[-1:] or ["it said nothing"]
         print(f"broken  {target.name:20} {client.name:20} {last[0]}")
         outcomes.append({"api": "", "feature": "", "outcome": "fails", "note": f"the program broke off: {last[0]}"})
@@ -82,7 +96,7 @@ def try_client(client, target, folder, secret):
     return outcomes
 
 
-def run(names, folder):
+def run(names, kinds, folder):
     secret = scratch_script(folder)
     chosen = [client for client in CLIENTS if not names or client.name in names]
     result = {"clients": [], "targets": []}
@@ -91,7 +105,7 @@ def run(names, folder):
         result["clients"].append({"name": client.name, "title": client.title, "version": version})
         if version is None:
             print(f"missing {client.name}: not installed")
-    for kind in targets.KINDS:
+    for kind in kinds:
         with kind(folder) as target:
             entry = {"name": target.name, "title": target.title, "about": target.about, "missing": target.missing}
             entry["outcomes"] = {}
@@ -108,19 +122,21 @@ def run(names, folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--write")
+    parser.add_argument("--target", action="append", default=[], help="run on this target only; may be repeated")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(client.name for client in CLIENTS))
     arguments = parser.parse_args()
     unknown = set(arguments.names) - {client.name for client in CLIENTS}
     if unknown:
         parser.error(f"no client is called {', '.join(sorted(unknown))}")
+    kinds = [kind for kind in targets.KINDS if not arguments.target or kind.name in arguments.target]
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=INSTALLED))
     try:
-        result = run(arguments.names, folder)
+        result = run(arguments.names, kinds, folder)
     finally:
         if not os.environ.get("CLIENTS_KEEP"):
             shutil.rmtree(folder, ignore_errors=True)
     (INSTALLED / "result.json").write_text(json.dumps(result, indent=1))
-    if arguments.write and not arguments.names:
+    if arguments.write and not arguments.names and not arguments.target:
         Path(arguments.write).write_text(page(result))
         print(f"wrote {arguments.write}")
     outcomes = [o for target in result["targets"] for found in target["outcomes"].values() for o in found]

@@ -3,7 +3,7 @@
 import datetime
 
 FEATURES = ["chat", "stream", "tools", "structured output", "errors", "cancellation", "token count"]
-MARKS = {"works": "yes", "fails": "**no**", "absent": "–"}
+MARKS = {"works": "yes", "fails": "**no**", "refused": "refused", "absent": "–"}
 
 HEAD = """# Clients
 
@@ -28,7 +28,20 @@ What the columns mean:
   connection close, the engine's only slot becomes free.
 - **token count**: the count of a prompt's tokens without an answer, where the API has one.
 
-`yes` was seen to work, `no` was seen not to work (a note says how), `–` was not tried (a note says why where it is not
+What some clients need:
+
+- **Vercel AI SDK**: its Responses provider refers to earlier items by their ids unless it is told
+  `providerOptions: {{ openai: {{ store: false }} }}`. Only an upstream that keeps answers itself can follow that, so with
+  our own engine, or where Responses is translated, tools need the option; without it the call is refused and says so.
+- **Codex CLI**: `wire_api = "responses"` in its provider. It offers a web search that OpenAI runs and a bundle of tools,
+  which no other dialect has: where Responses is translated, `-c web_search="disabled" --disable multi_agent`, or
+  `accept_loss = true` on the upstream.
+- **Claude Code**: `ANTHROPIC_BASE_URL` without `/v1`, `ANTHROPIC_API_KEY`, and `ANTHROPIC_MODEL` (also
+  `ANTHROPIC_DEFAULT_HAIKU_MODEL`) for a model whose name it does not know. Its own list of models
+  (`CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1`) shows only names with `claude` or `anthropic` in them.
+
+`yes` was seen to work, `no` was seen not to work (a note says how), `refused` was seen to be refused, as it must be where
+nothing may be lost (a note says with which words), `–` was not tried (a note says why where it is not
 that the client has no such thing).
 """
 

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FREEHOLD = os.environ["FREEHOLD_BIN"]
 VENDOR = os.environ["FREEHOLD_VENDOR_BIN"]
+AGENTS = ("claude_code", "codex")
 ALL = ["openai.chat", "openai.responses", "anthropic.messages"]
 
 
@@ -24,6 +25,10 @@ class Target:
 
     name = title = about = model = ""
     expect = "script"
+    # What the gateway must refuse here, as (client, API, feature, words of the refusal).
+    refusals = ()
+    # The API whose trials are left out, because another target has them.
+    same = None
     missing = None
     url = None
 
@@ -115,7 +120,76 @@ class SameDialect(Vendor):
     about = "An upstream that speaks all three dialects; what it is asked and what it answers passes through unaltered."
 
 
+# Without an option the AI SDK refers to items that only their vendor keeps.
+REFERENCE = ("vercel_ai_sdk", "Responses", "tools", "keeps none")
+# By default Codex offers tools that only OpenAI has; the model is never reached, so no call can be cancelled either.
+FOREIGN_TOOLS = [
+    ("codex", "Responses", feature, "tools that the vendor defines or runs cannot be carried")
+    for feature in ("stream", "tools", "structured output", "errors")
+] + [("codex", "Responses", "cancellation", "no call arrived")]
+
+
+class Translated(Vendor):
+    """An upstream of one dialect only: whoever speaks another one is translated."""
+
+    accept_loss = False
+    refusals = (REFERENCE, *FOREIGN_TOOLS)
+
+    def configuration(self):
+        loss = "accept_loss = true\n" if self.accept_loss else ""
+        return super().configuration() + loss
+
+
+class ChatOnly(Translated):
+    name = "vendor-chat"
+    title = "Simulated vendor, Chat Completions only"
+    apis = ["openai.chat"]
+    same = "Chat Completions"
+    about = "As most servers of open models are. Responses and Messages are translated; nothing may be lost."
+
+
+class ResponsesOnly(Translated):
+    name = "vendor-responses"
+    title = "Simulated vendor, Responses only"
+    apis = ["openai.responses"]
+    same = "Responses"
+    about = "Chat Completions and Messages are translated; nothing may be lost."
+
+
+class MessagesOnly(Translated):
+    name = "vendor-messages"
+    title = "Simulated vendor, Messages only"
+    apis = ["anthropic.messages"]
+    same = "Messages"
+    about = "As Anthropic is. Chat Completions and Responses are translated; nothing may be lost."
+
+
+class Lossy(Translated):
+    accept_loss = True
+    refusals = ()
+
+    def takes(self, client):
+        return client.name in AGENTS
+
+
+class ChatLossy(Lossy):
+    name = "vendor-chat-lossy"
+    title = "Simulated vendor, Chat Completions only, losses accepted"
+    apis = ["openai.chat"]
+    same = "Chat Completions"
+    about = "`accept_loss = true`: what the other dialect cannot say is left out, and listed in a header. The agents need it."
+
+
+class MessagesLossy(Lossy):
+    name = "vendor-messages-lossy"
+    title = "Simulated vendor, Messages only, losses accepted"
+    apis = ["anthropic.messages"]
+    same = "Messages"
+    about = ChatLossy.about
+
+
 class Scripted(Target):
+    refusals = (REFERENCE,)
     name = "engine"
     title = "Our own engine, scripted model"
     about = (
@@ -145,11 +219,11 @@ class Desk(Target):
 
     def takes(self, client):
         # An agent's system text is longer than the context of this model.
-        return client.name not in ("claude_code", "codex")
+        return client.name not in AGENTS
 
     def configuration(self):
         path = ROOT / "models/freehold-desk-s.gguf"
         return f'[[model]]\nname = "desk"\npath = "{path}"\nslots = 1\n'
 
 
-KINDS = [SameDialect, Scripted, Desk]
+KINDS = [SameDialect, Scripted, Desk, ChatOnly, ResponsesOnly, MessagesOnly, ChatLossy, MessagesLossy]

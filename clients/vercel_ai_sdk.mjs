@@ -21,8 +21,8 @@ const tools = {
 
 const hasStatus = (isRight) => (error) => APICallError.isInstance(error) && isRight(error.statusCode);
 
-function trials(of) {
-  const asked = (prompt) => ({ model: of(trial.model), prompt, maxRetries: 0, maxOutputTokens: 200 });
+function trials(of, providerOptions) {
+  const asked = (prompt) => ({ model: of(trial.model), prompt, providerOptions, maxRetries: 0, maxOutputTokens: 200 });
   return {
     async chat() {
       const { text, usage } = await generateText(asked(trial.hello));
@@ -75,5 +75,6 @@ function trials(of) {
 }
 
 await trial.run('Responses', trials((name) => openai(name)));
+await trial.run('Responses, `store: false`', trials((name) => openai(name), { openai: { store: false } }));
 await trial.run('Chat Completions', trials((name) => openai.chat(name)));
 await trial.run('Messages', trials((name) => anthropic(name)));
