@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use freehold_wire::Api;
+use freehold_wire::{Api, Failure};
 
 use crate::admit::Permit;
 use crate::budget::Refusal;
@@ -291,26 +291,10 @@ fn reshaped_step(
             return Poll::Ready(Step::Broken(error));
         };
         pause.as_mut().reset(Instant::now() + terms.idle_timeout);
-        let mut failure = None;
-        let goes = match came {
-            Some(Ok(frame)) => {
-                let Ok(piece) = frame.into_data() else { continue };
-                record.iter_mut().for_each(|record| record.read(&piece));
-                reshaped.shaper.push(&piece)
-            }
-            None => {
-                reshaped.is_over = true;
-                reshaped.shaper.finish()
-            }
-            Some(Err(error)) => {
-                let error = CallError::Cut { upstream: terms.upstream.clone(), found: error.to_string() };
-                if !reshaped.shaper.tells_of_cuts() {
-                    return Poll::Ready(Step::Broken(error));
-                }
-                reshaped.is_over = true;
-                failure = Some(error.failure());
-                reshaped.shaper.finish()
-            }
+        let (goes, failure) = match reshape(reshaped, came, record, terms) {
+            Ok(Some(reshaped)) => reshaped,
+            Ok(None) => continue,
+            Err(error) => return Poll::Ready(Step::Broken(error)),
         };
         if goes.is_empty() && failure.is_none() {
             continue;
@@ -354,6 +338,40 @@ fn cut_short(record: &OpenRecord, api: Api, piece: &[u8]) -> Option<(Bytes, Endi
 fn event_end(piece: &[u8]) -> Option<usize> {
     let after = |mark: &[u8]| piece.windows(mark.len()).position(|window| window == mark).map(|at| at + mark.len());
     after(b"\n\n").into_iter().chain(after(b"\r\n\r\n")).min()
+}
+
+/// What came of an upstream's stream.
+type Came = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+/// What goes to the caller, and what is wrong where the stream tells of that itself.
+type Going = (Vec<u8>, Option<Failure>);
+
+/// Takes what came of a stream that changes on the way; returns what goes, unless that is no data.
+fn reshape(
+    reshaped: &mut Reshaped,
+    came: Came,
+    record: &mut Option<OpenRecord>,
+    terms: &Terms,
+) -> Result<Option<Going>, CallError> {
+    match came {
+        Some(Ok(frame)) => {
+            let Ok(piece) = frame.into_data() else { return Ok(None) };
+            record.iter_mut().for_each(|record| record.read(&piece));
+            Ok(Some((reshaped.shaper.push(&piece), None)))
+        }
+        None => {
+            reshaped.is_over = true;
+            Ok(Some((reshaped.shaper.finish(), None)))
+        }
+        Some(Err(error)) => {
+            let error = CallError::Cut { upstream: terms.upstream.clone(), found: error.to_string() };
+            if !reshaped.shaper.tells_of_cuts() {
+                return Err(error);
+            }
+            reshaped.is_over = true;
+            Ok(Some((reshaped.shaper.finish(), Some(error.failure()))))
+        }
+    }
 }
 
 /// Returns whether a piece seems to carry the event that closes a stream. A wrong guess delays one piece by `record_wait`.

@@ -3,6 +3,8 @@
 use freehold_gateway::Secret;
 use freehold_wire::Api;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::caller::{self, Piece, Reply};
 use crate::house::{self, House};
@@ -46,6 +48,23 @@ fn other_paths_pass_with_any_method_and_are_recorded_by_size_and_digest() {
     });
 }
 
+/// Reads a request with a body of so many bytes, answers it, and returns how many bytes of body came.
+async fn swallow(socket: &mut TcpStream, body_bytes: usize) -> usize {
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    let head_end = loop {
+        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at + 4;
+        }
+        socket.read_buf(&mut bytes).await.unwrap();
+    };
+    let mut received = bytes.len() - head_end;
+    while received < body_bytes {
+        received += socket.read(&mut buffer).await.unwrap();
+    }
+    socket.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    received
+}
+
 #[test]
 fn upload_passes_piece_by_piece_beyond_every_limit_of_size() {
     house::run(async {
@@ -65,26 +84,10 @@ fn upload_passes_piece_by_piece_beyond_every_limit_of_size() {
         let (mut upstream, _) = listener.accept().await.unwrap();
         let sending = async {
             for _ in 0..pieces {
-                tokio::io::AsyncWriteExt::write_all(&mut socket, &piece).await.unwrap();
+                socket.write_all(&piece).await.unwrap();
             }
         };
-        let receiving = async {
-            let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-            let head_end = loop {
-                if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                    break at + 4;
-                }
-                tokio::io::AsyncReadExt::read_buf(&mut upstream, &mut bytes).await.unwrap();
-            };
-            let mut received = bytes.len() - head_end;
-            while received < pieces * piece.len() {
-                received += tokio::io::AsyncReadExt::read(&mut upstream, &mut buffer).await.unwrap();
-            }
-            tokio::io::AsyncWriteExt::write_all(&mut upstream, b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok")
-                .await
-                .unwrap();
-            received
-        };
+        let receiving = swallow(&mut upstream, pieces * piece.len());
         let ((), received) = tokio::join!(sending, receiving);
         assert_eq!(received, 100 << 20);
         let mut reply = Reply::read(socket).await;

@@ -183,6 +183,15 @@ fn answers_that_only_the_vendor_keeps_are_refused_by_name() {
     });
 }
 
+/// Returns a request as Claude Code makes it, with the line that is another one each time.
+fn of_claude_code(model: &str, stamp: &str) -> String {
+    let line = format!("x-anthropic-billing-header: cc_version=2.1.{stamp}; cc_entrypoint=cli; cch={stamp};");
+    let system = ["You are Claude Code, the official tool."].map(|text| json!({"type": "text", "text": text}));
+    let system: Vec<Value> = std::iter::once(json!({"type": "text", "text": line})).chain(system).collect();
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    json!({"model": model, "max_tokens": 5, "messages": messages, "system": system}).to_string()
+}
+
 #[test]
 fn billing_line_reaches_only_claude_and_does_not_change_the_step() {
     house::run(async {
@@ -191,19 +200,9 @@ fn billing_line_reaches_only_claude_and_does_not_change_the_step() {
         own.models = vec!["qwen".into()];
         let upstreams = vec![house::upstream("anthropic", claude.addr, &[Api::AnthropicMessages]), own];
         let house = House::new(house::config(upstreams)).await;
-        let body = |model: &str, stamp: &str| {
-            json!({
-                "model": model, "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}],
-                "system": [
-                    {"type": "text", "text": format!("x-anthropic-billing-header: cc_version=2.1.{stamp}; cc_entrypoint=cli; cch={stamp};")},
-                    {"type": "text", "text": "You are Claude Code, the official tool."},
-                ],
-            })
-            .to_string()
-        };
         let mut steps = Vec::new();
         for stamp in ["00001", "9fe2c"] {
-            let asked = body("claude-opus", stamp);
+            let asked = of_claude_code("claude-opus", stamp);
             let socket = caller::send(house.addr, caller::posted("/v1/messages", "", asked.as_bytes())).await;
             let exchange = claude.next().await;
             assert_eq!(exchange.body, asked.as_bytes(), "what goes to Claude is the caller's own");
@@ -212,7 +211,7 @@ fn billing_line_reaches_only_claude_and_does_not_change_the_step() {
             assert_eq!(reply.header("x-freehold-removed"), None);
             steps.push(reply.header("x-freehold-step").unwrap().to_owned());
 
-            let asked = body("qwen", stamp);
+            let asked = of_claude_code("qwen", stamp);
             let socket = caller::send(house.addr, caller::posted("/v1/messages", "", asked.as_bytes())).await;
             let exchange = vllm.next().await;
             let sent = String::from_utf8_lossy(&exchange.body).into_owned();
