@@ -140,9 +140,18 @@ impl BodyReader {
         Self { unpacker: Mutex::new(Unpacker::new(seal)) }
     }
 
-    /// Returns the bodies of the call in that row; `None` where it has none.
-    pub(crate) fn read(&self, connection: &Connection, row: i64) -> Result<Option<Bodies>, Error> {
-        self.read_packed(connection, row).map_err(Error::from)
+    /// Returns the bodies of the call in that row; empty ones where something stands in for them.
+    pub(crate) fn read_or(
+        &self,
+        connection: &Connection,
+        row: i64,
+        instead: Option<&Instead>,
+    ) -> Result<Bodies, Error> {
+        match (self.read_packed(connection, row)?, instead) {
+            (Some(bodies), _) => Ok(bodies),
+            (None, Some(_)) => Ok((Vec::new(), Vec::new())),
+            (None, None) => Err(Error::Unreadable { what: "a call", found: "its bodies are missing".to_owned() }),
+        }
     }
 
     fn read_packed(&self, connection: &Connection, row: i64) -> Result<Option<Bodies>, PackError> {

@@ -176,12 +176,8 @@ fn read(connection: &Connection, bodies: &BodyReader, row: &Row<'_>) -> Result<C
     };
     let number = row.get(9).map_err(sql())?;
     let instead = body::read_instead(connection, number, row.get(27).map_err(sql())?)?;
+    let (request, response) = bodies.read_or(connection, number, instead.as_ref())?;
     let kept = Kept { masked: row.get(26).map_err(sql())?, instead };
-    let (request, response) = match (&kept.instead, bodies.read(connection, number)?) {
-        (_, Some(bodies)) => bodies,
-        (Some(_), None) => (Vec::new(), Vec::new()),
-        (None, None) => return Err(Error::Unreadable { what: "a call", found: "its bodies are missing".to_owned() }),
-    };
     let rest = || -> rusqlite::Result<Call> {
         Ok(Call {
             id: row.get(0)?,

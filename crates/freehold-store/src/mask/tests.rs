@@ -1,3 +1,5 @@
+//! What is masked and what stays: tables of forms, escapes, streams, and properties of the result.
+
 use freehold_wire::{Api, Kept, Timings};
 use proptest::prelude::*;
 use serde_json::{Value, json};
