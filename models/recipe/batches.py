@@ -9,6 +9,7 @@ COPYABLE = np.concatenate([np.arange(5, 99), np.arange(261, 1536)])  # printable
 ROOM = {"triage": (96, 16), "extract": (96, 58), COPY: (96, 58), "decide": (192, 48), "reply": (160, 80)}
 SIZES = {"triage": (96, 128), "extract": (96, 128, 160), "decide": (160, 208), "reply": (160, 208)}
 SCORED_SIZE = {"triage": 128, "extract": 128, "decide": 160, "reply": 160}
+DIGITS = np.arange(20, 30)
 COPY_STEPS = 200  # at first nothing but copying
 
 
@@ -19,9 +20,17 @@ def tasks(rng, step, sorting_from, recopying_from):
     if step < sorting_from:
         first = COPY if rng.random() < (0.2 if step < 2 * COPY_STEPS else 0.03) else "extract"
         return first, str(rng.choice(["extract", "triage", "decide", "reply"], p=[0.1, 0.2, 0.42, 0.28]))
-    shares = [0.7, 0.27, 0.03] if step < recopying_from else [0.62, 0.2, 0.18]
+    shares = [0.7, 0.27, 0.03] if step < recopying_from else [0.56, 0.16, 0.28]
     first = str(rng.choice(["extract", "triage", COPY], p=shares))
     return first, str(rng.choice(["triage", "decide", "reply"], p=[0.4, 0.36, 0.24]))
+
+
+def copy_alphabet(rng):
+    """The tokens of one text to copy. In a small alphabet, or digits, one token before does not tell the place: longer context must."""
+    if rng.random() < 0.3:
+        return DIGITS
+    size = int(2 ** rng.uniform(2, np.log2(len(COPYABLE))))
+    return rng.choice(COPYABLE, size, replace=False)
 
 
 class Source:
@@ -64,12 +73,12 @@ class Source:
         return self.padded(step, self.held[f"{step}_prefix"], size, rows, [answers[i] for i in chosen])
 
     def copying(self, rng):
-        """Random tokens, and their repetition as the answer."""
+        """Random tokens of a random alphabet, and their repetition as the answer."""
         opening, middle, end = (self.held[f"copy_{part}"] for part in ("opening", "middle", "end"))
         rows, answers = [], []
         for _ in range(ROWS):
             count = int(rng.integers(8, 40))
-            text = rng.choice(COPYABLE, count)
+            text = rng.choice(copy_alphabet(rng), count)
             rows.append(np.concatenate([opening, text, middle, text, end]))
             answers.append(count + 1)
         return self.padded(COPY, self.held["copy_prefix"], 96, rows, answers)
