@@ -172,8 +172,11 @@ fn expose_counts(out: &mut Exposition, series: &[&Series]) {
     }
 }
 
-/// What is summed for each series: name, help, and where it is kept.
-const SUMS: [(&str, &str, fn(&Series) -> &AtomicU64); 3] = [
+/// A sum of each series: name, help, and where it is kept.
+type Sum = (&'static str, &'static str, fn(&Series) -> &AtomicU64);
+
+/// What is summed for each series.
+const SUMS: [Sum; 3] = [
     ("freehold_cost_microusd_total", "Cost of the calls whose price is known, in millionths of a US dollar.", |one| {
         &one.cost_microusd
     }),

@@ -103,7 +103,7 @@ impl Tracer {
     /// Offers the span of a call that has ended; never waits.
     pub(crate) fn offer(&self, call: &Call, caller: Option<Context>, server: Option<&(String, u16)>, cost: Cost) {
         let Some(own) = Context::own(&call.id, caller) else { return };
-        if !own.is_sampled(caller.is_some(), self.config.sample) {
+        if !own.is_sampled(caller.as_ref(), self.config.sample) {
             return;
         }
         let Ok(place) = self.queue.try_reserve() else {

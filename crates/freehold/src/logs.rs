@@ -24,8 +24,10 @@ pub fn start(place: &Place, format: Option<LogFormat>) {
     // A configuration that is wrong is complained about by the command that needs it.
     let observe = place.settings().ok().map(|settings| settings.observe);
     let format = format.or(observe.as_ref().map(|observe| observe.log_format)).unwrap_or_default();
-    let has_access_log = observe.is_some_and(|observe| observe.access_log);
-    let filter = filter(std::env::var(FILTER).ok().as_deref(), has_access_log);
+    let mut filter = filter(std::env::var(FILTER).ok().as_deref());
+    if observe.is_some_and(|observe| observe.access_log) {
+        filter = with_access(filter);
+    }
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => log.event_format(Json).try_init(),
@@ -39,13 +41,14 @@ pub fn start(place: &Place, format: Option<LogFormat>) {
     }
 }
 
-/// Returns what is logged; warnings where nothing else is asked for, and each call where the access log is on.
-fn filter(asked: Option<&str>, has_access_log: bool) -> EnvFilter {
-    let filter = asked.and_then(|asked| EnvFilter::try_new(asked).ok()).unwrap_or_else(|| EnvFilter::new("warn"));
-    match "freehold::access=info".parse() {
-        Ok(access) if has_access_log => filter.add_directive(access),
-        _ => filter,
-    }
+/// Returns what is logged: what is asked for, warnings otherwise.
+fn filter(asked: Option<&str>) -> EnvFilter {
+    asked.and_then(|asked| EnvFilter::try_new(asked).ok()).unwrap_or_else(|| EnvFilter::new("warn"))
+}
+
+/// Adds the line of each call.
+fn with_access(filter: EnvFilter) -> EnvFilter {
+    filter.add_directive("freehold::access=info".parse().expect("the directive is well-formed"))
 }
 
 /// Writes an event as one JSON object a line.
@@ -107,10 +110,9 @@ mod tests {
 
     #[test]
     fn access_log_is_let_through_beside_whatever_is_asked_for() {
-        let shown = |asked, has_access_log| filter(asked, has_access_log).to_string();
-        assert_eq!(shown(None, false), "warn");
-        assert!(shown(Some("error"), true).contains("freehold::access=info"));
-        assert!(!shown(Some("error"), false).contains("access"));
-        assert_eq!(shown(Some("no=such=filter"), false), "warn", "what cannot be read leaves the default");
+        assert_eq!(filter(None).to_string(), "warn");
+        assert!(with_access(filter(Some("error"))).to_string().contains("freehold::access=info"));
+        assert!(!filter(Some("error")).to_string().contains("access"));
+        assert_eq!(filter(Some("no=such=filter")).to_string(), "warn", "what cannot be read leaves the default");
     }
 }

@@ -41,8 +41,8 @@ impl Context {
     }
 
     /// Returns whether the span is sent: as the caller decided, or for a trace of our own by its random part.
-    pub(crate) fn is_sampled(&self, has_caller: bool, share: f64) -> bool {
-        if has_caller {
+    pub(crate) fn is_sampled(&self, caller: Option<&Context>, share: f64) -> bool {
+        if caller.is_some() {
             return self.flags & SAMPLED != 0;
         }
         // The bytes before these carry a clock and a counter.

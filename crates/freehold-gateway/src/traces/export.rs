@@ -165,7 +165,7 @@ impl Exporter {
             let response = self.client.request(request).await.map_err(|error| deepest(&error))?;
             let status = response.status();
             let answer = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            Ok::<_, String>((status, answer.map(|answer| answer.to_bytes()).unwrap_or_default()))
+            Ok::<_, String>((status, answer.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
         };
         match tokio::time::timeout(TIMEOUT, exchange).await {
             Err(_) => Sent::Later(format!("no answer within {} s", TIMEOUT.as_secs())),

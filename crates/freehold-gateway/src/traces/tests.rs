@@ -45,15 +45,15 @@ fn own_span_stands_below_the_callers_or_begins_a_trace() {
 #[test]
 fn callers_decision_holds_and_the_share_decides_otherwise() {
     let kept = Context::own(CALL, Context::parse(CALLER)).unwrap();
-    assert!(kept.is_sampled(true, 0.0));
+    assert!(kept.is_sampled(Some(&kept), 0.0));
     let left = Context::own(CALL, Context::parse(&CALLER.replace("-01", "-00"))).unwrap();
-    assert!(!left.is_sampled(true, 1.0));
+    assert!(!left.is_sampled(Some(&left), 1.0));
     let mut sampled = 0;
     for _ in 0..4000 {
         let id = uuid::Uuid::now_v7().to_string();
         let own = Context::own(&id, None).unwrap();
-        assert!(own.is_sampled(false, 1.0) && !own.is_sampled(false, 0.0));
-        sampled += u32::from(own.is_sampled(false, 0.25));
+        assert!(own.is_sampled(None, 1.0) && !own.is_sampled(None, 0.0));
+        sampled += u32::from(own.is_sampled(None, 0.25));
     }
     assert!((800..1200).contains(&sampled), "a quarter of 4,000 give or take: {sampled}");
 }

@@ -98,9 +98,9 @@ fn caller_who_leaves_is_counted_as_such() {
     });
 }
 
-fn traced(collector: &Mock, reparent: bool) -> Observe {
+fn traced(collector: &Mock) -> Observe {
     let url = format!("http://{}", collector.addr).parse().unwrap();
-    let traces = TraceConfig { url, authorization: None, sample: 1.0, reparent };
+    let traces = TraceConfig { url, authorization: None, sample: 1.0, reparent: false };
     Observe { traces: Some(traces), ..Observe::default() }
 }
 
@@ -153,7 +153,7 @@ async fn collected(collector: &mut Mock) -> Vec<Value> {
 fn span_joins_the_callers_trace_and_leaves_its_header_alone() {
     house::run(async {
         let (mut mock, mut collector) = (Mock::start().await, Mock::start().await);
-        let house = House::new(config(&mock, traced(&collector, false))).await;
+        let house = House::new(config(&mock, traced(&collector))).await;
         let (parent, reply) = exchange(&house, &mut mock, &format!("traceparent: {CALLER}\r\n")).await;
         assert_eq!(parent.as_deref(), Some(CALLER));
         let spans = collected(&mut collector).await;
@@ -188,7 +188,9 @@ fn span_joins_the_callers_trace_and_leaves_its_header_alone() {
 fn upstream_is_told_our_span_where_that_is_asked_for() {
     house::run(async {
         let (mut mock, mut collector) = (Mock::start().await, Mock::start().await);
-        let house = House::new(config(&mock, traced(&collector, true))).await;
+        let mut observe = traced(&collector);
+        observe.traces.as_mut().unwrap().reparent = true;
+        let house = House::new(config(&mock, observe)).await;
         let (parent, _) = exchange(&house, &mut mock, &format!("traceparent: {CALLER}\r\n")).await;
         let span = collected(&mut collector).await.remove(0);
         let expected = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", span["spanId"].as_str().unwrap());
@@ -200,7 +202,7 @@ fn upstream_is_told_our_span_where_that_is_asked_for() {
 fn failed_call_is_an_error_and_begins_a_trace_where_the_caller_brings_none() {
     house::run(async {
         let (mut mock, mut collector) = (Mock::start().await, Mock::start().await);
-        let house = House::new(config(&mock, traced(&collector, false))).await;
+        let house = House::new(config(&mock, traced(&collector))).await;
         let socket =
             caller::send(house.addr, caller::posted(CHAT, "traceparent: nonsense\r\n", ASKED.as_bytes())).await;
         mock.next().await.whole("503 Service Unavailable", "", "{}").await;
@@ -216,7 +218,7 @@ fn failed_call_is_an_error_and_begins_a_trace_where_the_caller_brings_none() {
 fn collector_that_is_gone_costs_spans_and_nothing_else() {
     house::run(async {
         let (mut mock, collector) = (Mock::start().await, Mock::start().await);
-        let mut observe = traced(&collector, false);
+        let mut observe = traced(&collector);
         if let Some(traces) = &mut observe.traces {
             // Nobody listens on the discard port of this machine.
             traces.url = "http://127.0.0.1:9".parse().unwrap();
@@ -234,7 +236,7 @@ fn collector_that_is_gone_costs_spans_and_nothing_else() {
 fn stop_sends_the_spans_that_wait() {
     house::run(async {
         let (mut mock, mut collector) = (Mock::start().await, Mock::start().await);
-        let house = House::new(config(&mock, traced(&collector, false))).await;
+        let house = House::new(config(&mock, traced(&collector))).await;
         exchange(&house, &mut mock, "").await;
         exchange(&house, &mut mock, "").await;
         let (drained, spans) = tokio::join!(house.serving.shutdown(Duration::from_secs(5)), collected(&mut collector));

@@ -251,10 +251,8 @@ fn reader_behind_a_writer_misses_nothing() {
         scope.spawn(|| append_all(&written, CALLS));
         let (mut last, mut passed, mut cursor) = (0, 0, None);
         while last < CALLS {
-            let mut current = match cursor.take().or_else(|| written.shelf.after(passed).map(Cursor::new)) {
-                Some(current) => current,
-                None => continue,
-            };
+            let next = cursor.take().or_else(|| written.shelf.after(passed).map(Cursor::new));
+            let Some(mut current) = next else { continue };
             let is_full = current.segment().is_full();
             match current.next().unwrap() {
                 Some(content) => {

@@ -22,7 +22,7 @@ pub(super) enum Asked {
     /// A model of our own engine.
     Engine { engine: Engine, model: String, concurrency: usize },
     /// An upstream.
-    Upstream { client: Client, upstream: Upstream, model: String, concurrency: usize },
+    Upstream { client: Client, upstream: Box<Upstream>, model: String, concurrency: usize },
 }
 
 /// Who is asked in an assessment.
@@ -60,7 +60,7 @@ impl Arms {
                 let concurrency = question.concurrency;
                 Asked::Upstream {
                     client: client.clone(),
-                    upstream: upstream.clone(),
+                    upstream: Box::new(upstream.clone()),
                     model: target.model.clone(),
                     concurrency,
                 }
@@ -71,8 +71,12 @@ impl Arms {
         let rerun = match (question.rerun, known) {
             (Rerun::WherePossible, Some(upstream)) => {
                 let model = chosen.incumbent.model.clone();
-                let asked =
-                    Asked::Upstream { client, upstream: upstream.clone(), model, concurrency: question.concurrency };
+                let asked = Asked::Upstream {
+                    client,
+                    upstream: Box::new(upstream.clone()),
+                    model,
+                    concurrency: question.concurrency,
+                };
                 reachable(asked, &chosen.cases[0], &mut notes).await
             }
             (Rerun::WherePossible, None) => {
