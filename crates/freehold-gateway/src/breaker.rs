@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config;
+use crate::error::CallError;
 
 /// What is known of the health of one upstream.
 #[derive(Debug)]
@@ -20,17 +21,24 @@ struct State {
     /// Until when nobody asks; set while the breaker is open.
     rests_until: Option<Instant>,
     is_probed: bool,
-    /// Whether the last failure was no answer at all.
-    is_silent: bool,
+    /// Whether the last failure kept its caller waiting.
+    is_slow: bool,
 }
 
 /// How an upstream failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It answered, with an error of its own.
-    Answered,
-    /// There was no answer.
-    Silent,
+    /// At once: with an error of its own, or a connection that did not come about.
+    Prompt,
+    /// It kept the caller waiting, or broke off.
+    Slow,
+}
+
+impl Fault {
+    /// Returns how an upstream failed of which there is no answer.
+    pub(crate) fn of(error: &CallError) -> Self {
+        if matches!(error, CallError::Connect { .. }) { Fault::Prompt } else { Fault::Slow }
+    }
 }
 
 /// Whether there is somebody else to ask.
@@ -38,7 +46,8 @@ pub(crate) enum Fault {
 pub(crate) enum Others {
     /// There is, so an upstream that rests is passed over.
     Some,
-    /// There is none. An upstream that answers, if only with errors, is asked all the same: its error says more than ours.
+    /// There is none. An upstream that fails at once is asked all the same: that costs nobody time, its error says more
+    /// than ours, and it is found well again by the first call that it can answer.
     None,
 }
 
@@ -72,7 +81,7 @@ impl Breaker {
             state.is_probed = true;
             return Ok(Pass { breaker: self, is_probe: true });
         }
-        if others == Others::None && !state.is_silent {
+        if others == Others::None && !state.is_slow {
             return Ok(Pass { breaker: self, is_probe: false });
         }
         Err(until.saturating_duration_since(now))
@@ -115,7 +124,7 @@ impl Pass<'_> {
         let terms = self.breaker.terms;
         let mut state = self.breaker.state();
         state.failures_in_row = state.failures_in_row.saturating_add(1);
-        state.is_silent = fault == Fault::Silent;
+        state.is_slow = fault == Fault::Slow;
         let rests = terms.failures_max > 0 && state.failures_in_row >= terms.failures_max;
         // Calls that were under way when it opened do not make the rest longer.
         if rests && (self.is_probe || state.rests_until.is_none()) {
@@ -148,7 +157,7 @@ mod tests {
 
     fn fail(breaker: &Breaker, now: Instant, times: u32) {
         for _ in 0..times {
-            breaker.pass(now, Others::Some).unwrap().failed(now, Fault::Silent);
+            breaker.pass(now, Others::Some).unwrap().failed(now, Fault::Slow);
         }
     }
 
@@ -171,7 +180,7 @@ mod tests {
         let later = now + PAUSE;
         let probe = breaker.pass(later, Others::Some).unwrap();
         assert_eq!((breaker.pass(later, Others::None).is_err(), breaker.health(later).word), (true, "half_open"));
-        probe.failed(later, Fault::Silent);
+        probe.failed(later, Fault::Slow);
         assert_eq!(breaker.pass(later, Others::Some).unwrap_err(), PAUSE);
         breaker.pass(later + PAUSE, Others::Some).unwrap().worked();
         assert_eq!(breaker.health(later).word, "closed");
@@ -186,10 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_with_errors_is_asked_where_there_is_nobody_else() {
+    fn who_fails_at_once_is_asked_where_there_is_nobody_else() {
         let (breaker, now) = (breaker(), Instant::now());
         for _ in 0..4 {
-            breaker.pass(now, Others::None).unwrap().failed(now, Fault::Answered);
+            breaker.pass(now, Others::None).unwrap().failed(now, Fault::Prompt);
         }
         assert!(breaker.pass(now, Others::Some).is_err() && breaker.pass(now, Others::None).is_ok());
     }

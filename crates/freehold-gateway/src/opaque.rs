@@ -100,13 +100,13 @@ async fn pass(
     match on.current.pool.send(&upstream.name, sent).await {
         Ok(response) => {
             match response.status().is_server_error() {
-                true => pass.failed(Instant::now(), Fault::Answered),
+                true => pass.failed(Instant::now(), Fault::Prompt),
                 false => pass.worked(),
             }
             Ok(come(response, upstream, record))
         }
         Err(error) => {
-            pass.failed(Instant::now(), Fault::Silent);
+            pass.failed(Instant::now(), Fault::of(&error));
             Err(error)
         }
     }

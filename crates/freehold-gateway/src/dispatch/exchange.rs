@@ -66,7 +66,7 @@ async fn until_answered(
             Err(error) => (Found::error(error), error.to_string()),
         };
         let Some(wait) = found.wait(retries, to.upstream.retries_max, attempts.seed) else { return answer };
-        tracing::warn!(failed = %what, wait_ms = wait.as_millis(), "an upstream is asked again");
+        tracing::info!(failed = %what, wait_ms = wait.as_millis(), "an upstream is asked again");
         record.note_attempt(&what);
         drop(answer);
         tokio::time::sleep(wait).await;
@@ -86,11 +86,11 @@ async fn attempt(
     let pass = breaker.pass(Instant::now(), others).map_err(resting)?;
     let answer = on.current.pool.send(name, sent.request()).await;
     match &answer {
-        Ok(response) if response.status().is_server_error() => pass.failed(Instant::now(), Fault::Answered),
+        Ok(response) if response.status().is_server_error() => pass.failed(Instant::now(), Fault::Prompt),
         // A limit that the caller has reached says nothing about the upstream's health.
         Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => drop(pass),
         Ok(_) => pass.worked(),
-        Err(_) => pass.failed(Instant::now(), Fault::Silent),
+        Err(error) => pass.failed(Instant::now(), Fault::of(error)),
     }
     answer
 }

@@ -184,16 +184,35 @@ fn upstream_that_fails_in_a_row_rests_and_is_tried_by_one_call() {
 }
 
 #[test]
-fn upstream_that_cannot_be_reached_is_said_to_rest_where_there_is_nobody_else() {
+fn upstream_that_keeps_callers_waiting_is_said_to_rest_where_there_is_nobody_else() {
     house::run(async {
-        let breaker = Breaker { failures_max: 3, pause: Duration::from_secs(600) };
-        let gone = vendor("gone", deserted().await, |vendor| vendor.breaker = breaker);
-        let house = House::new(house::config(vec![gone])).await;
-        assert_eq!(Reply::read(posted(&house).await).await.status, 502);
+        let mut mute = Mock::start().await;
+        let breaker = Breaker { failures_max: 1, pause: Duration::from_secs(600) };
+        let mut config = house::config(vec![vendor("mute", mute.addr, |vendor| vendor.breaker = breaker)]);
+        config.first_byte_timeout = Duration::from_millis(50);
+        let house = House::new(config).await;
+        let waiting = posted(&house).await;
+        let _unanswered = mute.next().await;
+        assert_eq!(Reply::read(waiting).await.status, 504);
         let mut reply = Reply::read(posted(&house).await).await;
         assert_eq!(reply.status, 503);
         assert!(reply.header("retry-after").unwrap().parse::<u32>().unwrap() > 500);
         let error = reply.json().await;
-        assert!(error["error"]["message"].as_str().unwrap().contains("\"gone\""), "{error}");
+        assert!(error["error"]["message"].as_str().unwrap().contains("\"mute\""), "{error}");
+    });
+}
+
+/// A vendor that was down serves again from the first call after it is back.
+#[test]
+fn upstream_that_refuses_connections_is_asked_all_the_same_where_there_is_nobody_else() {
+    house::run(async {
+        let breaker = Breaker { failures_max: 1, pause: Duration::from_secs(600) };
+        let gone = vendor("gone", deserted().await, |vendor| vendor.breaker = breaker);
+        let house = House::new(house::config(vec![gone])).await;
+        for _ in 0..3 {
+            assert_eq!(Reply::read(posted(&house).await).await.status, 502);
+        }
+        let mut health = caller::get(house.addr, "/healthz").await;
+        assert_eq!(health.json().await["upstreams"][0]["breaker"], "open");
     });
 }

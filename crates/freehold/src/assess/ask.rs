@@ -57,26 +57,14 @@ impl Arms {
             None => {
                 let upstream = target.upstream(assessor.settings).expect("a parsed target is a model or an upstream");
                 speaks_all(upstream, chosen)?;
-                let concurrency = question.concurrency;
-                Asked::Upstream {
-                    client: client.clone(),
-                    upstream: Box::new(upstream.clone()),
-                    model: target.model.clone(),
-                    concurrency,
-                }
+                Asked::upstream(&client, upstream, (&target.model, question.concurrency))
             }
         };
         let mut notes = Vec::new();
         let known = chosen.incumbent.upstream(assessor.settings);
         let rerun = match (question.rerun, known) {
             (Rerun::WherePossible, Some(upstream)) => {
-                let model = chosen.incumbent.model.clone();
-                let asked = Asked::Upstream {
-                    client,
-                    upstream: Box::new(upstream.clone()),
-                    model,
-                    concurrency: question.concurrency,
-                };
+                let asked = Asked::upstream(&client, upstream, (&chosen.incumbent.model, question.concurrency));
                 reachable(asked, &chosen.cases[0], &mut notes).await
             }
             (Rerun::WherePossible, None) => {
@@ -115,6 +103,11 @@ async fn reachable(asked: Asked, case: &Case, notes: &mut Vec<String>) -> Option
 }
 
 impl Asked {
+    fn upstream(client: &Client, upstream: &Upstream, (model, concurrency): (&str, usize)) -> Self {
+        let upstream = Box::new(upstream.clone());
+        Asked::Upstream { client: client.clone(), upstream, model: model.to_owned(), concurrency }
+    }
+
     /// Returns how many may be asked at once.
     pub(super) fn concurrency(&self) -> usize {
         match self {

@@ -74,7 +74,11 @@ pub fn call_of(text: &str, default_at_ms: i64) -> Result<Call, LineError> {
     if let Some(call) = exported::call_of(text)? {
         return Ok(call);
     }
-    let fields: Fields<'_> = serde_json::from_str(text)?;
+    spelt(serde_json::from_str(text)?, default_at_ms)
+}
+
+/// Makes a call of the members of a line.
+fn spelt(fields: Fields<'_>, default_at_ms: i64) -> Result<Call, LineError> {
     if fields.id.is_empty() {
         return Err(LineError::Field { field: "id", found: "empty".to_owned() });
     }

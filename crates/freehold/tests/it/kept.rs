@@ -67,8 +67,7 @@ fn every_kind() -> Vec<Call> {
         },
         Call {
             failure: Some(Failure { kind: "connect".to_owned(), message: "refused".to_owned() }),
-            status: 502,
-            ..call("unanswered", "{}", "")
+            ..Call { status: 502, ..call("unanswered", "{}", "") }
         },
         call("two lines", "{\n  \"model\": \"large\"\n}", " {} "),
         Call { api: Api::Opaque, ..call("bytes", [0, 159, 255], [255]) },

@@ -76,22 +76,25 @@ fn script_answers_in_every_dialect() {
     }
     let counted = ask("/v1/messages/count_tokens", json!({"model": MODEL, "messages": turns("how is it?")}));
     assert!(counted.0 == 200 && counted.1.contains("input_tokens"), "{counted:?}");
-    let waiting = json!({"model": MODEL, "stream": true, "messages": turns("wait")}).to_string();
-    runtime.block_on(async {
-        let mut stream = tokio::net::TcpStream::connect(vendor.address()).await.unwrap();
-        let head =
-            format!("POST /v1/chat/completions HTTP/1.1\r\nhost: v\r\ncontent-length: {}\r\n\r\n", waiting.len());
-        stream.write_all(format!("{head}{waiting}").as_bytes()).await.unwrap();
-        let mut seen = Vec::new();
-        while !String::from_utf8_lossy(&seen).contains("two") {
-            assert!(stream.read_buf(&mut seen).await.unwrap() > 0, "it ended: {}", String::from_utf8_lossy(&seen));
-        }
-        assert_eq!(vendor.left(), 0);
-        drop(stream);
-        while vendor.left() == 0 {
-            tokio::task::yield_now().await;
-        }
-    });
+    runtime.block_on(leave_a_stream(&vendor));
     assert_eq!(vendor.left(), 1);
     runtime.block_on(vendor.stop());
+}
+
+/// Begins to read a stream that the script holds, and goes away.
+async fn leave_a_stream(vendor: &Vendor) {
+    let turns = json!([{"role": "user", "content": "wait"}]);
+    let waiting = json!({"model": MODEL, "stream": true, "messages": turns}).to_string();
+    let mut stream = tokio::net::TcpStream::connect(vendor.address()).await.unwrap();
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: v\r\ncontent-length: {}\r\n\r\n", waiting.len());
+    stream.write_all(format!("{head}{waiting}").as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("two") {
+        assert!(stream.read_buf(&mut seen).await.unwrap() > 0, "it ended: {}", String::from_utf8_lossy(&seen));
+    }
+    assert_eq!(vendor.left(), 0);
+    drop(stream);
+    while vendor.left() == 0 {
+        tokio::task::yield_now().await;
+    }
 }
