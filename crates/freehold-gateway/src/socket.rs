@@ -15,6 +15,11 @@ use crate::framing::Framing;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 const FIRST_BYTES: usize = 4096;
 
+/// How long, and for how many bytes, a caller who was refused is still listened to. Closing with bytes unread would make the
+/// system drop the answer that tells why.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 256 << 10;
+
 /// What stands in the place of bytes that are refused: no parser takes it.
 const POISON: &[u8] = b"\0";
 
@@ -36,6 +41,8 @@ pub(crate) struct Socket<S> {
     write_timeout: Duration,
     /// Runs while the caller takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Runs while a caller who was refused is still listened to, with the bytes that came since.
+    linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 /// Reads the first bytes of a connection without encryption and tells by them what it speaks.
@@ -57,7 +64,7 @@ impl<S> Socket<S> {
     /// Wraps a connection of which `first` has already been read.
     pub(crate) fn new(io: S, spoken: Spoken, first: Bytes, write_timeout: Duration) -> Self {
         let framing = (spoken == Spoken::Http1).then(Framing::default);
-        Socket { io, first, framing, is_refused: false, write_timeout, stall: None }
+        Socket { io, first, framing, is_refused: false, write_timeout, stall: None, linger: None }
     }
 
     /// Looks at the bytes that were added to a buffer, and poisons those that are refused.
@@ -87,6 +94,24 @@ impl<S> Socket<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Socket<S> {
+    /// Reads what a refused caller still sends, to no purpose but that the answer arrives.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (over, taken) = self.linger.get_or_insert_with(|| (Box::pin(tokio::time::sleep(LINGER)), 0));
+        let mut room = [0; 4096];
+        loop {
+            if over.as_mut().poll(cx).is_ready() || *taken >= LINGER_BYTES_MAX {
+                return Poll::Ready(());
+            }
+            let mut buf = ReadBuf::new(&mut room);
+            match std::task::ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => *taken += buf.filled().len(),
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
@@ -106,7 +131,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = self.get_mut();
         let polled = Pin::new(&mut socket.io).poll_write(cx, bytes);
@@ -135,7 +160,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
-        let polled = Pin::new(&mut socket.io).poll_shutdown(cx);
-        socket.written(cx, polled)
+        if socket.linger.is_none() {
+            let polled = Pin::new(&mut socket.io).poll_shutdown(cx);
+            std::task::ready!(socket.written(cx, polled))?;
+            if !socket.is_refused {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        socket.linger(cx).map(Ok)
     }
 }
