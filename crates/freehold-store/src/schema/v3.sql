@@ -17,7 +17,6 @@ CREATE TABLE segment (
     form INTEGER NOT NULL,
     bytes BLOB NOT NULL
 ) STRICT;
--- Not a partial index: SQLite would prepare every statement on the table anew each time that a value is bound.
 CREATE INDEX segment_by_parent ON segment (parent);
 
 -- A request is what stays from call to call (`steady`) around what grows (`grown`), each the way to a segment and a length
