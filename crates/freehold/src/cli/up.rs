@@ -42,8 +42,11 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let service = Service::start(&settings, &home, program).await?;
+        // Whoever has read the greeting may send a signal.
+        let signals = Signals::listen()?;
         greet(&settings, &service)?;
-        serve(&service, || self::settings(place, arguments), Watch::new(place.config_file())).await?;
+        let watch = Watch::new(place.config_file());
+        serve(&service, || self::settings(place, arguments), (signals, watch)).await?;
         eprintln!("stopping: calls in flight may take {} s more", settings.server.drain_s);
         service.stop(Duration::from_secs(settings.server.drain_s)).await?;
         Ok(Exit::Done)
@@ -85,20 +88,30 @@ fn settings(place: &Place, arguments: &Arguments) -> Result<Settings, Fault> {
     layers.settings(&|name| std::env::var(name).ok())
 }
 
+/// What can be said to the running gateway.
+struct Signals {
+    terminate: unix::Signal,
+    hang_up: unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Signals { terminate: unix::signal(SignalKind::terminate())?, hang_up: unix::signal(SignalKind::hangup())? })
+    }
+}
+
 /// Serves until a signal says to stop; takes another configuration up when told to (SIGHUP), or when its file has changed.
 async fn serve(
     service: &Service,
     settings: impl Fn() -> Result<Settings, Fault>,
-    mut watch: Watch,
+    (mut signals, mut watch): (Signals, Watch),
 ) -> anyhow::Result<()> {
-    let mut terminate = unix::signal(SignalKind::terminate())?;
-    let mut hang_up = unix::signal(SignalKind::hangup())?;
     let mut tick = tokio::time::interval(CONFIGURATION_POLL);
     loop {
         let is_due = tokio::select! {
             interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
-            _ = terminate.recv() => return Ok(()),
-            _ = hang_up.recv() => true,
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.hang_up.recv() => true,
             _ = tick.tick() => watch.has_changed(),
         };
         if !is_due {
