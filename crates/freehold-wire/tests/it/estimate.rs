@@ -75,6 +75,8 @@ proptest! {
     fn no_text_takes_more_tokens_than_bytes(text in ".{0,80}") {
         let estimate = estimate::tokens(&text);
         prop_assert!(estimate <= text.len() as u64);
-        prop_assert_eq!(estimate == 0, text.trim_matches(' ').is_empty() && text.len() < 2);
+        // One blank alone goes with the word that follows it.
+        let is_blank = text.chars().all(char::is_whitespace);
+        prop_assert!(estimate > 0 || (is_blank && text.chars().count() < 2), "{estimate}");
     }
 }
