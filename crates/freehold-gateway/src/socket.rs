@@ -20,8 +20,9 @@ const FIRST_BYTES: usize = 4096;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 256 << 10;
 
-/// What stands in the place of bytes that are refused: no parser takes it.
-const POISON: &[u8] = b"\0";
+/// What stands in the place of bytes that are refused: no parser takes it. It looks like the end of a head, because a parser
+/// that has seen a part of one looks again only when the rest is there.
+const POISON: &[u8] = b"\0\r\n\r\n";
 
 /// Which protocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +75,16 @@ impl<S> Socket<S> {
             tracing::debug!(why = refused.why, "refused a request");
             self.is_refused = true;
             buf.set_filled(before + refused.at);
-            // There is room: at least the refused byte was taken away.
-            buf.put_slice(POISON);
+            self.first = Bytes::from_static(POISON);
+            self.hand_on(buf);
         }
+    }
+
+    /// Hands on what is held, as far as there is room.
+    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
+        let count = self.first.len().min(buf.remaining());
+        buf.put_slice(&self.first[..count]);
+        self.first.advance(count);
     }
 
     /// Passes on how a write went, and fails one that has waited too long.
@@ -116,15 +124,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
         if socket.is_refused {
+            socket.hand_on(buf);
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         if socket.first.is_empty() {
             std::task::ready!(Pin::new(&mut socket.io).poll_read(cx, buf))?;
         } else {
-            let count = socket.first.len().min(buf.remaining());
-            buf.put_slice(&socket.first[..count]);
-            socket.first.advance(count);
+            socket.hand_on(buf);
         }
         socket.inspect(buf, before);
         Poll::Ready(Ok(()))
