@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use freehold_wire::Request;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +29,9 @@ use crate::protocol::{Order, ToWorker};
 use crate::{Error, ModelInfo, ModelSpec, ModelState};
 use spawner::Spawner;
 use supervisor::{Command, NewCall, Supervisor};
+
+/// The most counts of tokens that a model may owe at once; they wait for nobody's answer, so few are ever open.
+const COUNTS_MAX: usize = 64;
 
 /// How to start a worker: the binary that calls [`crate::worker::run`], and what makes it do so.
 #[derive(Debug, Clone)]
@@ -75,6 +78,7 @@ struct Model {
     slots: u32,
     events_max: usize,
     permits: Arc<Semaphore>,
+    count_permits: Arc<Semaphore>,
     commands: mpsc::UnboundedSender<Command>,
     stop: CancellationToken,
     stopped: CancellationToken,
@@ -129,22 +133,27 @@ impl Engine {
     /// # Errors
     /// No such model, its queue is full, it is down, its worker died, or the request does not fit it.
     pub async fn generate(&self, model: &str, request: &Request) -> Result<Generation, Error> {
-        let entry = self.inner.model(model)?;
-        if let Some(reason) = entry.down_reason() {
-            return Err(Error::Down { model: model.to_owned(), reason });
+        let entry = self.inner.serving(model)?;
+        let permit = entry.permit(model, &entry.permits, self.inner.config.queue_requests_max)?;
+        let order = self.inner.order(request);
+        self.inner.begin(model, &entry, (order.id, ToWorker::Generate(order)), permit).await
+    }
+
+    /// Returns how many tokens a model would read for a request: its prompt by the model's own template and tokenizer.
+    ///
+    /// Nothing is generated, and no slot is waited for: the answer comes between two steps of those who generate.
+    ///
+    /// # Errors
+    /// No such model, it is down, its worker died, or no prompt can be made of the request for it.
+    pub async fn count(&self, model: &str, request: &Request) -> Result<u64, Error> {
+        let entry = self.inner.serving(model)?;
+        let permit = entry.permit(model, &entry.count_permits, COUNTS_MAX)?;
+        let order = self.inner.order(request);
+        let counting = self.inner.begin(model, &entry, (order.id, ToWorker::Count(order)), permit);
+        match counting.await?.next().await {
+            Some(Event::Started { prompt_tokens }) => Ok(prompt_tokens),
+            other => Err(Error::Protocol { model: model.to_owned(), what: format!("a count ended with {other:?}") }),
         }
-        let permit = Arc::clone(&entry.permits).try_acquire_owned().map_err(|_| Error::Busy {
-            model: model.to_owned(),
-            running_max: entry.slots,
-            queue_requests_max: self.inner.config.queue_requests_max,
-        })?;
-        let id = self.inner.next_call.fetch_add(1, Ordering::Relaxed);
-        let frame = self.inner.frame(model, id, request)?;
-        let (events, received) = mpsc::channel(entry.events_max);
-        let unloaded = || Error::Unloaded { model: model.to_owned() };
-        let call = NewCall { id, frame, events, permit };
-        entry.commands.send(Command::Generate(call)).map_err(|_| unloaded())?;
-        Generation::begin(id, model.to_owned(), received, entry.commands.clone()).await
     }
 
     /// Returns the models, ordered by name; those that are still being loaded for the first time are left out.
@@ -198,6 +207,7 @@ impl Inner {
             // A token makes two events at most, and no call makes more tokens than its context holds.
             events_max: spec.context_tokens as usize * 2 + 64,
             permits: Arc::new(Semaphore::new(admitted_max.min(Semaphore::MAX_PERMITS))),
+            count_permits: Arc::new(Semaphore::new(COUNTS_MAX)),
             commands: commands_tx,
             stop: CancellationToken::new(),
             stopped: CancellationToken::new(),
@@ -217,19 +227,48 @@ impl Inner {
         (model, supervisor)
     }
 
-    fn frame(&self, model: &str, id: u64, request: &Request) -> Result<Vec<u8>, Error> {
-        let at_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
-        let order = Order { id, request: request.clone(), seed: self.seeds.hash_one(id), at_ms };
-        let mut frame = Vec::new();
-        let refused = |what: String| Error::Refused { model: model.to_owned(), what };
-        frames::encode(&ToWorker::Generate(Box::new(order)), &mut frame).map_err(|error| match error {
-            FrameError::TooLarge { found, .. } => {
-                refused(format!("it is {found} bytes long, the limit is {}", frames::FRAME_BYTES_MAX))
-            }
-            other => refused(other.to_string()),
-        })?;
-        Ok(frame)
+    /// Returns a model that is not down.
+    fn serving(&self, name: &str) -> Result<Arc<Model>, Error> {
+        let model = self.model(name)?;
+        match model.down_reason() {
+            Some(reason) => Err(Error::Down { model: name.to_owned(), reason }),
+            None => Ok(model),
+        }
     }
+
+    fn order(&self, request: &Request) -> Box<Order> {
+        let id = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let at_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
+        Box::new(Order { id, request: request.clone(), seed: self.seeds.hash_one(id), at_ms })
+    }
+
+    /// Hands an order to a model's supervisor and waits for the first event.
+    async fn begin(
+        &self,
+        name: &str,
+        model: &Model,
+        (id, order): (u64, ToWorker),
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Generation, Error> {
+        let frame = frame(name, &order)?;
+        let (events, received) = mpsc::channel(model.events_max);
+        let call = NewCall { id, frame, events, permit };
+        let unloaded = |_| Error::Unloaded { model: name.to_owned() };
+        model.commands.send(Command::Generate(call)).map_err(unloaded)?;
+        Generation::begin(id, name.to_owned(), received, model.commands.clone()).await
+    }
+}
+
+fn frame(model: &str, order: &ToWorker) -> Result<Vec<u8>, Error> {
+    let mut frame = Vec::new();
+    let refused = |what: String| Error::Refused { model: model.to_owned(), what };
+    frames::encode(order, &mut frame).map_err(|error| match error {
+        FrameError::TooLarge { found, .. } => {
+            refused(format!("it is {found} bytes long, the limit is {}", frames::FRAME_BYTES_MAX))
+        }
+        other => refused(other.to_string()),
+    })?;
+    Ok(frame)
 }
 
 impl Model {
@@ -242,6 +281,16 @@ impl Model {
             ModelState::Down { reason } => Some(reason.clone()),
             _ => None,
         }
+    }
+
+    fn permit(
+        &self,
+        name: &str,
+        of: &Arc<Semaphore>,
+        queue_requests_max: usize,
+    ) -> Result<OwnedSemaphorePermit, Error> {
+        let busy = |_| Error::Busy { model: name.to_owned(), running_max: self.slots, queue_requests_max };
+        Arc::clone(of).try_acquire_owned().map_err(busy)
     }
 
     fn is_down(&self) -> bool {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Backend, PromptStyle};
 
 /// Raised with every change of the messages below.
-pub(crate) const PROTOCOL_VERSION: u32 = 1;
+pub(crate) const PROTOCOL_VERSION: u32 = 2;
 
 /// The build that both sides must share.
 pub(crate) const BUILD: &str = if cfg!(feature = "llama") {
@@ -28,7 +28,11 @@ pub(crate) enum ToWorker {
     Hello(Hello),
     Load(LoadOrder),
     Generate(Box<Order>),
-    Cancel { id: u64 },
+    /// Asks how long the prompt of a request is; `Counted` or `Refused` is all that comes of it.
+    Count(Box<Order>),
+    Cancel {
+        id: u64,
+    },
     Bye,
 }
 
@@ -111,6 +115,7 @@ impl Order {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WorkerEvent {
     Started { prompt_tokens: u64 },
+    Counted { prompt_tokens: u64 },
     Text(String),
     Reasoning(String),
     ToolCall(ToolCall),

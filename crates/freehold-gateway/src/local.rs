@@ -33,6 +33,12 @@ pub(crate) async fn whole(engine: &Engine, asked: Asked<'_>, head: &Head) -> Res
     Ok((body.into(), answer.usage))
 }
 
+/// Returns how many tokens the model would read for a request; nothing is generated.
+pub(crate) async fn count(engine: &Engine, asked: Asked<'_>) -> Result<u64, CallError> {
+    let timed = tokio::time::timeout(asked.first_byte_timeout, engine.count(asked.model, asked.request)).await;
+    timed.map_err(|_| too_late(asked))?.map_err(|source| failed(asked.model, source))
+}
+
 /// Begins a streamed answer of the engine; what fails before the first content is still an error and not a stream.
 pub(crate) async fn streamed(engine: &Engine, asked: Asked<'_>, head: Head) -> Result<Source, CallError> {
     let opening = async {

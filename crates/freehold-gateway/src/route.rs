@@ -158,7 +158,7 @@ fn spoken(upstream: &Upstream, api: Api) -> Option<Api> {
     if upstream.takes(api) {
         return Some(api);
     }
-    // A count of tokens is estimated for whoever answers the call itself in translation.
+    // A count of tokens is estimated for whoever answers the call itself in translation; our own engine counts.
     let is_translatable = Api::DIALECTS.contains(&api) || api == Api::AnthropicCountTokens;
     Api::DIALECTS.into_iter().find(|dialect| is_translatable && upstream.speaks(*dialect))
 }

@@ -206,8 +206,12 @@ impl Supervisor {
 
     /// Passes an event on; breaks when its call is to be cancelled.
     fn route(&mut self, id: u64, event: WorkerEvent) -> ControlFlow<()> {
+        // A count ends with the one thing that is asked for.
+        let is_count = matches!(event, WorkerEvent::Counted { .. });
         let event = match event {
-            WorkerEvent::Started { prompt_tokens } => Event::Started { prompt_tokens },
+            WorkerEvent::Started { prompt_tokens } | WorkerEvent::Counted { prompt_tokens } => {
+                Event::Started { prompt_tokens }
+            }
             WorkerEvent::Text(text) => Event::Text(text),
             WorkerEvent::Reasoning(text) => Event::Reasoning(text),
             WorkerEvent::ToolCall(call) => Event::ToolCall(call),
@@ -221,7 +225,7 @@ impl Supervisor {
                 return ControlFlow::Continue(());
             }
         };
-        let is_last = matches!(event, Event::Done { .. } | Event::Failed(_));
+        let is_last = is_count || matches!(event, Event::Done { .. } | Event::Failed(_));
         let Some(call) = self.calls.get(&id) else { return ControlFlow::Continue(()) };
         // The channel holds more events than a call can make; a closed one was cancelled by its receiver.
         let is_heard = !matches!(call.events.try_send(event), Err(mpsc::error::TrySendError::Full(_)));

@@ -2,7 +2,7 @@
 
 use crate::model::Backend as Kind;
 use crate::protocol::{Facts, LoadOrder, Order, WorkerEvent};
-use crate::worker::scripted::Scripted;
+use crate::worker::scripted::{self, Scripted};
 
 #[cfg(feature = "llama")]
 use crate::worker::llama::Llama;
@@ -51,6 +51,15 @@ impl Backend {
             Backend::Scripted(backend) => backend.admit(order),
             #[cfg(feature = "llama")]
             Backend::Llama(backend) => backend.admit(order),
+        }
+    }
+
+    /// Returns how many tokens the prompt of a request has, as `admit` would make it, or why none can be made of it.
+    pub(crate) fn count(&self, order: &Order) -> Result<u64, String> {
+        match self {
+            Backend::Scripted(_) => Ok(scripted::count_words(&order.request)),
+            #[cfg(feature = "llama")]
+            Backend::Llama(backend) => backend.count(order),
         }
     }
 

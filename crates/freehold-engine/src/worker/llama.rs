@@ -64,12 +64,8 @@ impl Llama {
     /// Makes a prompt of the request and queues it.
     pub(crate) fn admit(&mut self, order: Order) -> Result<(), String> {
         let seed = order.effective_seed();
-        let Order { id, request, at_ms, .. } = order;
-        let text = match &self.template {
-            Some(template) => template.render(&request, at_ms)?,
-            None => chat::plain(&request)?,
-        };
-        let prompt = self.tokenize(&text);
+        let (text, prompt) = self.prompt(&order)?;
+        let Order { id, request, .. } = order;
         let room = self.context_tokens.saturating_sub(prompt.len());
         if room == 0 {
             return Err(format!(
@@ -100,6 +96,22 @@ impl Llama {
             output,
         });
         Ok(())
+    }
+
+    /// Returns how many tokens the prompt of a request has, also where that is more than the context holds.
+    pub(crate) fn count(&self, order: &Order) -> Result<u64, String> {
+        let (_, prompt) = self.prompt(order)?;
+        Ok(prompt.len() as u64)
+    }
+
+    /// Makes a prompt of a request: its text, and its tokens.
+    fn prompt(&self, order: &Order) -> Result<(String, Vec<LlamaToken>), String> {
+        let text = match &self.template {
+            Some(template) => template.render(&order.request, order.at_ms)?,
+            None => chat::plain(&order.request)?,
+        };
+        let tokens = self.tokenize(&text);
+        Ok((text, tokens))
     }
 
     /// Lets go of a call; its slot keeps what was read.

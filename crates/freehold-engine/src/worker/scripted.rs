@@ -161,7 +161,8 @@ fn spoken(rule: &Rule) -> VecDeque<String> {
     text.split_inclusive(char::is_whitespace).map(str::to_owned).collect()
 }
 
-fn count_words(request: &Request) -> u64 {
+/// Returns the length of a prompt in the tokens of this backend, which are words.
+pub(crate) fn count_words(request: &Request) -> u64 {
     let words = |text: &str| text.split_whitespace().count() as u64;
     words(&request.system) + request.messages.iter().map(|message| words(&message.text())).sum::<u64>()
 }

@@ -49,21 +49,11 @@ pub(crate) fn serve(order: &LoadOrder, host: &mut Host, messages: &Receiver<ToWo
     let mut events = Vec::new();
     loop {
         while let Some(message) = next_message(messages, backend.wish()) {
-            match message {
-                ToWorker::Generate(order) => {
-                    let id = order.id;
-                    if let Err(what) = backend.admit(*order) {
-                        host.send(&FromWorker::Event { id, event: WorkerEvent::Refused(what) })?;
-                    }
-                }
-                ToWorker::Cancel { id } => {
-                    backend.cancel(id);
-                    host.send(&FromWorker::Event { id, event: WorkerEvent::Cancelled })?;
-                }
-                ToWorker::Bye => return Ok(()),
-                ToWorker::Hello(_) | ToWorker::Load(_) => {
-                    return Err(WorkerError::Unexpected { expected: "no second greeting" });
-                }
+            if let ToWorker::Bye = message {
+                return Ok(());
+            }
+            if let Some((id, event)) = obey(message, &mut backend)? {
+                host.send(&FromWorker::Event { id, event })?;
             }
             host.flush()?;
         }
@@ -73,6 +63,28 @@ pub(crate) fn serve(order: &LoadOrder, host: &mut Host, messages: &Receiver<ToWo
         }
         host.flush()?;
     }
+}
+
+/// Does what the host says, and returns what there is to say about it at once.
+fn obey(message: ToWorker, backend: &mut Backend) -> Result<Option<(u64, WorkerEvent)>, WorkerError> {
+    Ok(match message {
+        ToWorker::Generate(order) => {
+            let id = order.id;
+            backend.admit(*order).err().map(|what| (id, WorkerEvent::Refused(what)))
+        }
+        ToWorker::Count(order) => {
+            let counted = backend.count(&order);
+            let counted = counted.map(|prompt_tokens| WorkerEvent::Counted { prompt_tokens });
+            Some((order.id, counted.unwrap_or_else(WorkerEvent::Refused)))
+        }
+        ToWorker::Cancel { id } => {
+            backend.cancel(id);
+            Some((id, WorkerEvent::Cancelled))
+        }
+        ToWorker::Hello(_) | ToWorker::Load(_) | ToWorker::Bye => {
+            return Err(WorkerError::Unexpected { expected: "no second greeting" });
+        }
+    })
 }
 
 /// Returns what the host has said, waiting for it as long as the backend has nothing to do.

@@ -1,5 +1,7 @@
 //! Calls that go well, or that are refused.
 
+use std::time::Duration;
+
 use freehold_engine::{Error, ErrorKind, Event, ModelState, PromptStyle};
 use freehold_wire::{Finish, Message, Part, Role, Tool, Usage};
 use serde_json::json;
@@ -19,6 +21,34 @@ async fn model_answers_and_says_what_it_is() {
     assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("one two three", "hm so"));
     assert_eq!(answer.finish, Some(Finish::Stop));
     assert_eq!(answer.usage, Some(Usage { input: 3, cache_read: 0, output: 4, ..Usage::default() }));
+    engine.shutdown().await;
+}
+
+/// The one slot and the whole queue are taken, and the counts are answered all the same.
+#[tokio::test]
+async fn tokens_are_counted_while_everybody_else_waits() {
+    let script = Script::new(&json!({"rules": [{"when": "hold", "text": "one", "hold": true}]}));
+    let engine = engine();
+    engine.load(freehold_engine::ModelSpec { slots: 1, ..script.spec("m") }).await.unwrap();
+    let answer = engine.generate("m", &ask("how long is this")).await.unwrap().collect().await.unwrap();
+    assert_eq!(answer.usage.unwrap().input, 4);
+    let mut holding = engine.generate("m", &ask("hold")).await.unwrap();
+    first_text(&mut holding).await;
+    let request = ask("hold");
+    let mut queued: Vec<_> = (0..2).map(|_| Box::pin(engine.generate("m", &request))).collect();
+    for queued in &mut queued {
+        assert!(tokio::time::timeout(Duration::ZERO, queued).await.is_err());
+    }
+    assert!(matches!(engine.generate("m", &request).await, Err(Error::Busy { .. })));
+    // As many as fit, and far more; also where the prompt is too long to be answered.
+    let long = ask(&"word ".repeat(300));
+    assert!(matches!(engine.count("m", &long).await, Ok(300)));
+    for _ in 0..100 {
+        assert!(matches!(engine.count("m", &ask("how long is this")).await, Ok(4)));
+    }
+    assert!(matches!(engine.count("unknown", &request).await, Err(Error::UnknownModel { .. })));
+    drop(queued);
+    drop(holding);
     engine.shutdown().await;
 }
 

@@ -116,6 +116,25 @@ async fn batched_answers_equal_lone_ones() {
     }
 }
 
+/// A count is what reading the same request takes, tools and system text included.
+#[tokio::test]
+async fn counted_tokens_are_those_that_are_read() {
+    for path in all() {
+        let engine = load(&path, 1).await;
+        for start in STARTS {
+            let mut request = greedy(start);
+            if engine.models()[0].prompt_style != PromptStyle::Plain {
+                request.system = "Answer in one line.".to_owned();
+                let parameters = json!({"type": "object", "properties": {"order": {"type": "integer"}}});
+                request.tools = vec![Tool { name: "track".into(), description: "Finds a parcel.".into(), parameters }];
+            }
+            request.sampling.max_tokens = Some(1);
+            let counted = engine.count("m", &request).await.unwrap();
+            assert_eq!(counted, run(&engine, &request).await.usage.unwrap().input, "{start}");
+        }
+    }
+}
+
 /// What a slot has read before changes how much is read, never what is answered.
 #[tokio::test]
 async fn cached_answers_equal_fresh_ones() {

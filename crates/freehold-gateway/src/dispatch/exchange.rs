@@ -33,7 +33,7 @@ pub(super) async fn ask(
 ) -> Result<Answered, CallError> {
     let (at, to) = target(on, hop)?;
     if arrived.api == Api::AnthropicCountTokens && to.spoken != arrived.api {
-        return Ok(own::count_tokens(&arrived.view, record));
+        return Ok(own::tokens_estimated(&arrived.view, record));
     }
     let headers = if attempts.others == Others::None { Headers::Taken } else { Headers::Copied };
     let sent = request::make(to, arrived, record, headers)?;

@@ -30,8 +30,11 @@ pub(super) async fn ask(
     if arrived.view.without_billing.is_some() {
         record.told_mut().removed = Some("billing-line");
     }
+    let asked = local::Asked { model, request, first_byte_timeout: on.current.config.first_byte_timeout };
     match arrived.api {
-        Api::AnthropicCountTokens => return Ok(count_tokens(&arrived.view, record)),
+        Api::AnthropicCountTokens => {
+            return Ok(tokens_counted(local::count(&on.shared.engine, asked).await?, record));
+        }
         Api::OpenAiEmbeddings => {
             return Err(CallError::NotOffered { what: "vectors (/v1/embeddings)", by: format!("engine/{model}") });
         }
@@ -39,7 +42,6 @@ pub(super) async fn ask(
         Api::OpenAiChat | Api::AnthropicMessages | Api::Opaque => {}
     }
     let head = Head { stream_usage: request.stream_usage, ..head(record, model) };
-    let asked = local::Asked { model, request, first_byte_timeout: on.current.config.first_byte_timeout };
     if request.stream {
         let source = local::streamed(&on.shared.engine, asked, head).await?;
         record.we_answer(StatusCode::OK, Shape::Streamed);
@@ -56,12 +58,15 @@ pub(super) async fn ask(
     Ok(Answered { status: StatusCode::OK, headers: json_headers(), content: Content::Whole(body, ending) })
 }
 
-/// Answers how many tokens a request has, by an estimate that says that it is one.
-pub(super) fn count_tokens(view: &View, record: &mut OpenRecord) -> Answered {
-    let counted = |request| estimate::usage(request, &Answer::default()).input;
-    let input = view.request.as_ref().map_or(0, counted);
-    let body = translate::count_tokens_answer(input);
+/// Answers how many tokens a request has for somebody who does not count, by an estimate that says that it is one.
+pub(super) fn tokens_estimated(view: &View, record: &mut OpenRecord) -> Answered {
+    let estimated = |request| estimate::usage(request, &Answer::default()).input;
     record.told_mut().is_estimated = true;
+    tokens_counted(view.request.as_ref().map_or(0, estimated), record)
+}
+
+fn tokens_counted(input: u64, record: &mut OpenRecord) -> Answered {
+    let body = translate::count_tokens_answer(input);
     record.we_answer(StatusCode::OK, Shape::Whole);
     record.copy(&body);
     Answered {

@@ -130,6 +130,30 @@ fn moved_step_is_served_by_the_engine_in_the_callers_dialect() {
 }
 
 #[test]
+fn tokens_of_the_engines_models_are_counted_and_not_estimated() {
+    house::run(async {
+        let house = with_engine(vec![], &[]).await;
+        // Its one slot is busy all the while.
+        let body = request(Api::OpenAiChat, "hold", Wanted::Stream);
+        let mut holding = caller::post(house.addr, "/v1/chat/completions", "", body).await;
+        assert!(matches!(holding.piece().await, Piece::Bytes(_)));
+        let body = r#"{"model":"desk-l","system":"be brief","messages":[{"role":"user","content":"antidisestablishmentarianism, really?"}]}"#;
+        let mut reply = caller::post(house.addr, Api::AnthropicCountTokens.path(), "", body).await;
+        assert_eq!((reply.status, reply.header("x-freehold-estimated")), (200, None));
+        assert_eq!(reply.header("x-freehold-served-by"), Some("engine/desk-l"));
+        assert_eq!(reply.json().await, serde_json::json!({"input_tokens": 4}));
+        let call = house.recorded(&reply.call_id());
+        assert_eq!((call.failure, call.usage, call.is_estimated), (None, None, false));
+        drop(holding);
+        // What is answered then has taken as many.
+        let body = body.replacen('{', "{\"max_tokens\":9,", 1);
+        let answer = caller::post(house.addr, Api::AnthropicMessages.path(), "", body).await.json().await;
+        assert_eq!(answer["usage"]["input_tokens"], 4);
+        house.engine.shutdown().await;
+    });
+}
+
+#[test]
 fn failures_before_the_first_content_are_statuses() {
     house::run(async {
         let house = with_engine(vec![], &[]).await;
