@@ -225,6 +225,16 @@ impl Piece {
     }
 }
 
+impl Arguments {
+    /// Spells the arguments as OpenAI does.
+    fn into_text(self) -> String {
+        match self {
+            Arguments::Text(text) => text,
+            Arguments::Object(object) => object.to_string(),
+        }
+    }
+}
+
 impl Turn {
     /// Returns a turn that is not read any further.
     fn unread(value: Value) -> Self {
@@ -241,6 +251,14 @@ impl Source {
                 Source::Data { media_type: media_type.to_owned(), data: data.to_owned() }
             }
             _ => Source::Url(url),
+        }
+    }
+
+    /// Reads data, which may come with its media type or without.
+    fn of_data(data: String) -> Self {
+        match Source::of_url(data) {
+            Source::Url(bare) => Source::Bare(bare),
+            source => source,
         }
     }
 
@@ -308,6 +326,13 @@ pub(crate) fn put_kind(members: &mut Members, kind: &str) {
     }
 }
 
+/// Takes the turns out of `messages`, with how they are spelt.
+fn take_turns(members: &mut Members, read: fn(Value) -> Turn) -> (Vec<Turn>, Shape) {
+    let turns = take_list(members, "messages");
+    let shape = if turns.is_some() { Shape::List } else { Shape::Absent };
+    (turns.unwrap_or_default().into_iter().map(read).collect(), shape)
+}
+
 /// Takes the tools out of a body; the list stays where one of them could not be put back.
 fn take_tools(members: &mut Members, read: fn(Members) -> Tool) -> Vec<Tool> {
     if members.get("tools").and_then(Value::as_array).is_none_or(Vec::is_empty) {
@@ -327,6 +352,14 @@ fn put_tools(members: &mut Members, tools: Vec<Tool>, write: fn(Function) -> Val
             Tool::Other(value) => value,
         };
         members.insert("tools".to_owned(), tools.into_iter().map(tool).collect());
+    }
+}
+
+/// Reads a tool that is spelt as its function, without an object around it.
+fn flat_tool(members: Members, schema: &str) -> Tool {
+    match function(members, schema, Members::new()) {
+        Ok(function) => Tool::Function(function),
+        Err(members) => Tool::Other(members.into()),
     }
 }
 

@@ -13,9 +13,7 @@ const REASONING: [&str; 2] = ["reasoning_content", "reasoning"];
 
 pub(super) fn read(mut rest: Members) -> Draft {
     let model = take_text(&mut rest, "model");
-    let turns = take_list(&mut rest, "messages");
-    let turns_shape = if turns.is_some() { Shape::List } else { Shape::Absent };
-    let turns = turns.unwrap_or_default().into_iter().map(turn).collect();
+    let (turns, turns_shape) = super::take_turns(&mut rest, turn);
     let tools = super::take_tools(&mut rest, tool);
     Draft { api: Api::OpenAiChat, model, system: None, turns, turns_shape, tools, rest }
 }
@@ -135,10 +133,7 @@ fn file(mut rest: Members) -> Option<Piece> {
     let mut file = take_object(&mut rest, "file")?;
     let source = match (take_text(&mut file, "file_id"), take_text(&mut file, "file_data")) {
         (Some(id), None) => Source::FileId(id),
-        (None, Some(data)) => match Source::of_url(data) {
-            Source::Url(bare) => Source::Bare(bare),
-            source => source,
-        },
+        (None, Some(data)) => Source::of_data(data),
         _ => return None,
     };
     let name = take_text(&mut file, "filename");
@@ -203,12 +198,9 @@ fn known_call(value: &Value) -> Option<Call> {
 
 fn put_call(call: Call) -> Value {
     let mut members = call.rest;
-    let arguments = match call.arguments {
-        Arguments::Text(text) => text,
-        Arguments::Object(object) => object.to_string(),
-    };
+    let function = serde_json::json!({"name": call.name, "arguments": call.arguments.into_text()});
     members.insert("id".into(), call.id.into());
-    members.insert("function".into(), serde_json::json!({"name": call.name, "arguments": arguments}));
+    members.insert("function".into(), function);
     Value::Object(members)
 }
 

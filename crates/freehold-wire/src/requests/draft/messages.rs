@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Arguments, Call, Draft, Function, Members, Piece, Place, Said, Shape, Source, Speaker, Tool, Turn, has_text,
-    put_kind, put_text, take_list, take_object, take_text, word,
+    put_kind, put_text, take_object, take_text, word,
 };
 use crate::Api;
 
@@ -12,9 +12,7 @@ pub(super) fn read(mut rest: Members) -> Draft {
     let model = take_text(&mut rest, "model");
     let system = Said::take(&mut rest, "system", block);
     let system = (system.shape != Shape::Absent).then_some(system);
-    let turns = take_list(&mut rest, "messages");
-    let turns_shape = if turns.is_some() { Shape::List } else { Shape::Absent };
-    let turns = turns.unwrap_or_default().into_iter().map(turn).collect();
+    let (turns, turns_shape) = super::take_turns(&mut rest, turn);
     let tools = super::take_tools(&mut rest, tool);
     Draft { api: Api::AnthropicMessages, model, system, turns, turns_shape, tools, rest }
 }
@@ -174,10 +172,7 @@ fn tool(members: Members) -> Tool {
     if !matches!(word(&members, "type"), "" | "custom") {
         return Tool::Other(Value::Object(members));
     }
-    match super::function(members, "input_schema", Members::new()) {
-        Ok(function) => Tool::Function(function),
-        Err(members) => Tool::Other(Value::Object(members)),
-    }
+    super::flat_tool(members, "input_schema")
 }
 
 fn put_tool(function: Function) -> Value {

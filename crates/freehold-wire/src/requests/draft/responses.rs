@@ -153,10 +153,7 @@ fn take_image_source(rest: &mut Members) -> Option<Source> {
 fn take_file_source(rest: &mut Members) -> Option<Source> {
     match (take_text(rest, "file_id"), take_text(rest, "file_data"), take_text(rest, "file_url")) {
         (Some(id), None, None) => Some(Source::FileId(id)),
-        (None, Some(data), None) => match Source::of_url(data) {
-            Source::Url(bare) => Some(Source::Bare(bare)),
-            source => Some(source),
-        },
+        (None, Some(data), None) => Some(Source::of_data(data)),
         // The address of a file is not its data, even where it says so.
         (None, None, Some(url)) => Some(Source::Url(url)),
         _ => None,
@@ -220,13 +217,9 @@ fn put_file(source: Source, name: Option<String>, rest: Members) -> Value {
 fn put_function_call(call: Call) -> Value {
     let mut members = call.rest;
     put_kind(&mut members, "function_call");
-    let arguments = match call.arguments {
-        Arguments::Text(text) => text,
-        Arguments::Object(object) => object.to_string(),
-    };
     members.insert("call_id".into(), call.id.into());
     members.insert("name".into(), call.name.into());
-    members.insert("arguments".into(), arguments.into());
+    members.insert("arguments".into(), call.arguments.into_text().into());
     Value::Object(members)
 }
 
@@ -234,10 +227,7 @@ fn tool(members: Members) -> Tool {
     if word(&members, "type") != "function" {
         return Tool::Other(Value::Object(members));
     }
-    match super::function(members, "parameters", Members::new()) {
-        Ok(function) => Tool::Function(function),
-        Err(members) => Tool::Other(Value::Object(members)),
-    }
+    super::flat_tool(members, "parameters")
 }
 
 fn put_tool(function: Function) -> Value {
