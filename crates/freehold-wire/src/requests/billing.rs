@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::rewrite::Members;
+use super::rewrite::{Members, range};
 
 /// How the line begins, as in `x-anthropic-billing-header: cc_version=2.1.177.01c; cc_entrypoint=cli; cch=36ee5;`.
 const START: &str = "x-anthropic-billing-header:";
@@ -19,8 +19,7 @@ const START: &str = "x-anthropic-billing-header:";
 pub fn without_billing_line(body: &[u8]) -> Option<Vec<u8>> {
     // Most bodies have none, and looking for it costs less than reading them.
     std::str::from_utf8(body).ok()?.contains(START).then_some(())?;
-    let members = Members::read(body).ok()?;
-    let (_, system) = members.0.iter().rev().find(|(name, _)| name == "system")?;
+    let system = Members::read(body).ok()?.last("system")?;
     let cut = in_text(body, system).or_else(|| in_blocks(body, system))?;
     let mut rest = Vec::with_capacity(body.len());
     rest.extend_from_slice(&body[..cut.start]);
@@ -40,7 +39,7 @@ pub(super) fn cut(text: &mut String) {
 fn in_text(body: &[u8], text: &RawValue) -> Option<Range<usize>> {
     let said: String = serde_json::from_str(text.get()).ok()?;
     said.starts_with(START).then_some(())?;
-    let start = offset(body, text) + 1;
+    let start = range(body, text).start + 1;
     let length = line_length(&text.get().as_bytes()[1..]);
     Some(start..start + length)
 }
@@ -65,19 +64,13 @@ fn line_length(spelt: &[u8]) -> usize {
 fn in_blocks(body: &[u8], blocks: &RawValue) -> Option<Range<usize>> {
     let blocks: Vec<&RawValue> = serde_json::from_str(blocks.get()).ok()?;
     let first = blocks.first()?;
-    let members = Members::read(first.get().as_bytes()).ok()?;
-    let (_, text) = members.0.iter().rev().find(|(name, _)| name == "text")?;
+    let text = Members::read(first.get().as_bytes()).ok()?.last("text")?;
     let line = in_text(body, text)?;
-    let text_end = offset(body, text) + text.get().len() - 1;
+    let text_end = range(body, text).end - 1;
     if line.end < text_end {
         return Some(line);
     }
-    let start = offset(body, first);
-    let end = blocks.get(1).map_or(start + first.get().len(), |second| offset(body, second));
-    Some(start..end)
-}
-
-/// Returns where a part of the body begins in it.
-fn offset(body: &[u8], part: &RawValue) -> usize {
-    part.get().as_ptr().addr() - body.as_ptr().addr()
+    let block = range(body, first);
+    let end = blocks.get(1).map_or(block.end, |second| range(body, second).start);
+    Some(block.start..end)
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -21,10 +22,10 @@ pub fn with_model(body: &[u8], model: &str) -> Result<Vec<u8>, Error> {
     let mut copied = 0;
     // A name that is said twice is rewritten twice: which of them counts is the reader's choice.
     for (_, value) in members.0.iter().filter(|(member, _)| member == "model") {
-        let start = value.get().as_ptr().addr() - body.as_ptr().addr();
-        rewritten.extend_from_slice(&body[copied..start]);
+        let place = range(body, value);
+        rewritten.extend_from_slice(&body[copied..place.start]);
         rewritten.extend_from_slice(name.as_bytes());
-        copied = start + value.get().len();
+        copied = place.end;
     }
     if copied == 0 {
         return Err(Error::NoModel);
@@ -74,6 +75,17 @@ impl<'a> Members<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self, Error> {
         serde_json::from_slice(body).map_err(Error::Json)
     }
+
+    /// Returns the value of a member; of repeated names the last one counts.
+    pub(super) fn last(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(member, _)| member == name).map(|(_, value)| *value)
+    }
+}
+
+/// Returns where a value that was borrowed from the body lies in it.
+pub(super) fn range(body: &[u8], value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr() - body.as_ptr().addr();
+    start..start + value.get().len()
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::rewrite::Members;
+use serde_json::value::RawValue;
+
+use super::rewrite::{Members, range};
 
 /// Returns the body with `stream_options.include_usage` set.
 ///
@@ -10,12 +12,12 @@ use super::rewrite::Members;
 /// can be read.
 pub fn with_stream_usage(body: &[u8]) -> Option<Vec<u8>> {
     let members = Members::read(body).ok()?;
-    if last(&members, "stream")? != "true" {
+    if members.last("stream")?.get() != "true" {
         return None;
     }
-    let (place, said) = match last(&members, "stream_options") {
+    let (place, said) = match members.last("stream_options") {
         None => (behind_brace(body)?, "\"stream_options\":{\"include_usage\":true},"),
-        Some("null") => (range(body, last(&members, "stream_options")?), "{\"include_usage\":true}"),
+        Some(null) if null.get() == "null" => (range(body, null), "{\"include_usage\":true}"),
         Some(options) => in_options(body, options)?,
     };
     let mut rewritten = Vec::with_capacity(body.len() + said.len());
@@ -26,31 +28,20 @@ pub fn with_stream_usage(body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Returns what to replace within the options, and by what.
-fn in_options(body: &[u8], options: &str) -> Option<(Range<usize>, &'static str)> {
-    let members = Members::read(options.as_bytes()).ok()?;
-    match last(&members, "include_usage") {
-        Some("true") => None,
+fn in_options(body: &[u8], options: &RawValue) -> Option<(Range<usize>, &'static str)> {
+    let members = Members::read(options.get().as_bytes()).ok()?;
+    match members.last("include_usage") {
+        Some(said) if said.get() == "true" => None,
         Some(other) => Some((range(body, other), "true")),
         None => {
-            let start = range(body, options).start + behind_brace(options.as_bytes())?.start;
+            let start = range(body, options).start + behind_brace(options.get().as_bytes())?.start;
             let said = if members.0.is_empty() { "\"include_usage\":true" } else { "\"include_usage\":true," };
             Some((start..start, said))
         }
     }
 }
 
-/// Returns the bytes of a member's value; of repeated names the last one counts.
-fn last<'a>(members: &Members<'a>, name: &str) -> Option<&'a str> {
-    members.0.iter().rev().find(|(member, _)| member == name).map(|(_, value)| value.get())
-}
-
 fn behind_brace(text: &[u8]) -> Option<Range<usize>> {
     let at = text.iter().position(|byte| *byte == b'{')? + 1;
     Some(at..at)
-}
-
-/// Returns where a piece that was borrowed from the body lies in it.
-fn range(body: &[u8], piece: &str) -> Range<usize> {
-    let start = piece.as_ptr().addr() - body.as_ptr().addr();
-    start..start + piece.len()
 }
