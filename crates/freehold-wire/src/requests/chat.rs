@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::content;
 use crate::json::{Fault, Json, Within, word};
-use crate::{Api, Message, Part, Request, ResponseFormat, Role, Tool, ToolCall, ToolChoice};
+use crate::{Api, Message, Part, Request, ResponseFormat, Role, Tool, ToolCall, ToolChoice, answers};
 
 pub(super) fn read(json: &Json<'_>) -> Result<Request, Fault> {
     let mut request = super::common(Api::OpenAiChat, json)?;
@@ -47,9 +47,7 @@ fn message(turn: &Json<'_>, system: &mut Vec<String>) -> Result<Option<Message>,
 }
 
 fn assistant_parts(turn: &Json<'_>) -> Result<Vec<Part>, Fault> {
-    // DeepSeek and vLLM say `reasoning_content`, OpenRouter and newer vLLM `reasoning`.
-    let reasoning = [turn.str_or_empty("reasoning_content"), turn.str_or_empty("reasoning")];
-    let reasoning = reasoning.into_iter().find(|text| !text.is_empty());
+    let reasoning = Some(answers::chat_reasoning(turn)).filter(|text| !text.is_empty());
     let mut parts: Vec<Part> = reasoning.map(|text| Part::Reasoning(text.to_owned())).into_iter().collect();
     parts.extend(content::parts(turn.get("content")).within("content")?);
     let refusal = turn.str_or_empty("refusal");
