@@ -64,5 +64,5 @@ pub fn request(from: Api, to: Api, body: &[u8], model: &str, on_loss: OnLoss) ->
     if from == to {
         return Ok(Translated { body: requests::with_model(body, model)?, lost: Vec::new() });
     }
-    request::translate(from, to, body, (model, on_loss))
+    request::translate(from, to, body, model, on_loss)
 }

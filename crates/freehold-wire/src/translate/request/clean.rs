@@ -1,7 +1,5 @@
 //! One piece of a turn, made into one that the other dialect can say.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
 use super::losses::{Losses, Node};
@@ -34,7 +32,7 @@ pub(super) fn piece(piece: Piece, path: &str, losses: &mut Losses) -> Result<Opt
             losses.lose(path, "the call that it answers is left out")?;
             return Ok(None);
         }
-        Piece::Result { id, said, rest } => result(id, said, (rest, path), losses)?,
+        Piece::Result { id, said, rest } => result(&id, said, rest, path, losses)?,
         Piece::Thinking { text, rest, .. } => return Ok(thinking(text, signature(&rest), losses.to)),
         Piece::Other { value, .. } => return other(&value, path, losses),
     };
@@ -142,7 +140,7 @@ fn call(call: Call, path: &str, losses: &mut Losses) -> Result<Call, Error> {
         },
         arguments => arguments,
     };
-    let id = tied_id(call.id, losses.to);
+    let id = tied_id(&call.id, losses.to);
     let mut rest = Members::new();
     if losses.to == Api::OpenAiChat {
         rest.insert("type".into(), "function".into());
@@ -151,14 +149,12 @@ fn call(call: Call, path: &str, losses: &mut Losses) -> Result<Call, Error> {
 }
 
 /// Returns the id as the other side takes it, which for OpenAI's is the one that its model gave.
-fn tied_id(id: String, to: Api) -> String {
-    let spelt = if to.is_anthropic() { tool_id::legal(&id) } else { tool_id::original(&id) };
-    let anew = if let Cow::Owned(anew) = spelt { Some(anew) } else { None };
-    anew.unwrap_or(id)
+fn tied_id(id: &str, to: Api) -> String {
+    let spelt = if to.is_anthropic() { tool_id::legal(id) } else { tool_id::original(id) };
+    spelt.into_owned()
 }
 
-fn result(id: String, said: Said, beside: (Members, &str), losses: &mut Losses) -> Result<Piece, Error> {
-    let (mut rest, path) = beside;
+fn result(id: &str, said: Said, mut rest: Members, path: &str, losses: &mut Losses) -> Result<Piece, Error> {
     let is_error = rest.shift_remove("is_error") == Some(Value::Bool(true));
     losses.leave(Node::Result, &rest, path)?;
     let mut pieces = Vec::with_capacity(said.pieces.len());

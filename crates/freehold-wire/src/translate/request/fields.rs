@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::losses::{Losses, says_nothing};
+use super::losses::{Losses, UNKNOWN, says_nothing};
 use crate::Api;
 use crate::requests::draft::Members;
 use crate::translate::Error;
@@ -133,7 +133,7 @@ pub(super) fn carry(rest: &mut Members, members: &mut Members, losses: &mut Loss
             Some(Refused(_)) if is_default(&name, &value) => {}
             Some(Refused(why)) => losses.lose(name, why)?,
             None if says_nothing(&value) => {}
-            None => losses.lose(name, "nobody here knows what it means")?,
+            None => losses.lose(name, UNKNOWN)?,
         }
     }
     Ok(())
@@ -141,8 +141,8 @@ pub(super) fn carry(rest: &mut Members, members: &mut Members, losses: &mut Loss
 
 fn fate(name: &str, losses: &Losses) -> Option<Fate> {
     let (_, first, second) = rows(losses.from).iter().find(|(field, ..)| *field == name)?;
-    let others: Vec<Api> = Api::DIALECTS.into_iter().filter(|api| *api != losses.from).collect();
-    Some(if others.first() == Some(&losses.to) { *first } else { *second })
+    let first_other = Api::DIALECTS.into_iter().find(|api| *api != losses.from);
+    Some(if first_other == Some(losses.to) { *first } else { *second })
 }
 
 /// Returns whether a field says what its absence says.

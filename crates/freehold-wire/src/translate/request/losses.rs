@@ -8,6 +8,9 @@ use crate::Api;
 use crate::requests::draft::Members;
 use crate::translate::{Error, OnLoss};
 
+/// Why a member without a known meaning is not carried.
+pub(super) const UNKNOWN: &str = "nobody here knows what it means";
+
 /// Notes losses, or refuses at the first one.
 pub(super) struct Losses {
     pub(super) from: Api,
@@ -57,6 +60,14 @@ impl Losses {
             }
             OnLoss::Refuse => Err(Error::Unfaithful { from: self.from, to: self.to, field, why }),
         }
+    }
+
+    /// Notes that members are left out, but for those that say nothing.
+    pub(super) fn lose_all(&mut self, members: &Members, path: &str, why: &'static str) -> Result<(), Error> {
+        for (name, _) in members.iter().filter(|(_, value)| !says_nothing(value)) {
+            self.lose(format!("{path}.{name}"), why)?;
+        }
+        Ok(())
     }
 
     /// Notes that a call is left out whose result may follow.

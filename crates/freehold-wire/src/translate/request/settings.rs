@@ -6,7 +6,7 @@ mod reasoning;
 use serde_json::{Value, json};
 
 use super::fields;
-use super::losses::{Losses, says_nothing};
+use super::losses::{Losses, UNKNOWN};
 use crate::Api;
 use crate::requests::draft::{Members, put_text, take_bool, take_list, take_object, take_text};
 use crate::translate::Error;
@@ -79,9 +79,7 @@ fn stream(rest: &mut Members, members: &mut Members, losses: &mut Losses) -> Res
     if let Some(mut options) = take_object(rest, "stream_options") {
         options.shift_remove("include_usage");
         options.shift_remove("include_obfuscation");
-        for name in options.iter().filter(|(_, value)| !says_nothing(value)).map(|(name, _)| name) {
-            losses.lose(format!("stream_options.{name}"), "nobody here knows what it means")?;
-        }
+        losses.lose_all(&options, "stream_options", UNKNOWN)?;
     }
     if let Some(is_stream) = is_stream {
         members.insert("stream".into(), is_stream.into());

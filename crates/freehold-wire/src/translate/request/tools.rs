@@ -22,25 +22,17 @@ enum Choice {
 }
 
 /// Takes the tools out of the draft, and writes the choice among them to `members`.
-pub(super) fn carry(
-    draft: &mut Draft,
-    members: &mut Members,
-    to: Api,
-    losses: &mut Losses,
-) -> Result<Vec<Tool>, Error> {
+pub(super) fn carry(draft: &mut Draft, members: &mut Members, losses: &mut Losses) -> Result<Vec<Tool>, Error> {
     let mut tools = Vec::with_capacity(draft.tools.len());
     for (index, tool) in std::mem::take(&mut draft.tools).into_iter().enumerate() {
         tools.extend(carry_tool(tool, &format!("tools[{index}]"), losses)?);
     }
     let (choice, is_parallel) = take_choice(&mut draft.rest, losses)?;
-    if tools.is_empty() {
+    match losses.to {
         // Without tools there is nothing to choose, and vendors refuse a choice.
-        return Ok(tools.into_iter().map(Tool::Function).collect());
-    }
-    if to.is_anthropic() {
-        put_anthropic(choice, is_parallel, members, &mut tools);
-    } else {
-        put_openai(choice, is_parallel, members, to);
+        _ if tools.is_empty() => {}
+        Api::AnthropicMessages => put_anthropic(choice, is_parallel, members, &mut tools),
+        to => put_openai(choice, is_parallel, members, to),
     }
     Ok(tools.into_iter().map(Tool::Function).collect())
 }

@@ -7,7 +7,7 @@ use crate::requests::draft::{Members, Piece, Said, Shape, Speaker, Turn};
 use crate::translate::Error;
 
 /// Returns the system text that has a member of its own, and the turns.
-pub(super) fn spell(lines: Vec<Line>, to: Api, losses: &mut Losses) -> Result<(Vec<Piece>, Vec<Turn>), Error> {
+pub(super) fn spell(lines: Vec<Line>, losses: &mut Losses) -> Result<(Vec<Piece>, Vec<Turn>), Error> {
     let is_system = |line: &Line| matches!(line.speaker, Speaker::System | Speaker::Developer);
     let first = lines.iter().position(|line| !is_system(line)).unwrap_or(lines.len());
     let mut lines = lines;
@@ -21,7 +21,7 @@ pub(super) fn spell(lines: Vec<Line>, to: Api, losses: &mut Losses) -> Result<(V
         *line = texts(taken, losses)?;
     }
     refuse_beginning(&turns, losses)?;
-    match to {
+    match losses.to {
         Api::OpenAiResponses => Ok((joined(system), responses(turns))),
         Api::AnthropicMessages => Ok((system, messages(turns))),
         _ => {

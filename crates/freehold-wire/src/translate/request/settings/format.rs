@@ -5,12 +5,10 @@ use serde_json::{Value, json};
 use crate::Api;
 use crate::requests::draft::{Members, take_object, take_text, word};
 use crate::translate::Error;
-use crate::translate::request::losses::{Losses, says_nothing};
+use crate::translate::request::losses::{Losses, UNKNOWN};
 
 /// The name of a schema that has none: OpenAI wants one.
 const NAME: &str = "answer";
-
-const UNKNOWN: &str = "nobody here knows what it means";
 
 /// What the answer has to be.
 enum Format {
@@ -48,24 +46,17 @@ fn take_format(rest: &mut Members, losses: &mut Losses) -> Result<(Members, &'st
             if let Some(wordy) = text.shift_remove("verbosity") {
                 rest.insert("verbosity".into(), wordy);
             }
-            leave(&text, "text", UNKNOWN, losses)?;
+            losses.lose_all(&text, "text", UNKNOWN)?;
             Ok((format, "text.format"))
         }
         _ => {
             let old = take_object(rest, "output_format");
             let mut config = take_object(rest, "output_config").unwrap_or_default();
             let format = take_object(&mut config, "format").or(old).unwrap_or_default();
-            leave(&config, "output_config", UNKNOWN, losses)?;
+            losses.lose_all(&config, "output_config", UNKNOWN)?;
             Ok((format, "output_config.format"))
         }
     }
-}
-
-fn leave(members: &Members, path: &str, why: &'static str, losses: &mut Losses) -> Result<(), Error> {
-    for (name, _) in members.iter().filter(|(_, value)| !says_nothing(value)) {
-        losses.lose(format!("{path}.{name}"), why)?;
-    }
-    Ok(())
 }
 
 fn read(format: Members) -> Option<Format> {
@@ -87,7 +78,7 @@ fn put_anthropic(format: Format, path: &str, members: &mut Members, losses: &mut
         holder.shift_remove(name);
     }
     let schema = holder.shift_remove("schema").unwrap_or_else(|| json!({}));
-    leave(&holder, path, "Anthropic's dialect has a schema and no more", losses)?;
+    losses.lose_all(&holder, path, "Anthropic's dialect has a schema and no more")?;
     output_config(members).insert("format".into(), json!({"type": "json_schema", "schema": schema}));
     Ok(())
 }

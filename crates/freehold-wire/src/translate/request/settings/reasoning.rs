@@ -6,7 +6,7 @@ use super::format::output_config;
 use crate::Api;
 use crate::requests::draft::{Members, take_object, take_text, word};
 use crate::translate::Error;
-use crate::translate::request::losses::{Losses, says_nothing};
+use crate::translate::request::losses::Losses;
 
 /// What is said about reasoning.
 #[derive(Default)]
@@ -60,11 +60,10 @@ fn take_responses(rest: &mut Members, losses: &mut Losses) -> Result<Reasoning, 
     }
     // It chooses among items of reasoning that only their maker can read.
     found.shift_remove("context");
-    for (name, value) in found.iter().filter(|(_, value)| !says_nothing(value)) {
-        if !(name == "mode" && value == "standard") {
-            losses.lose(format!("reasoning.{name}"), "the other dialect has no such way to reason")?;
-        }
+    if word(&found, "mode") == "standard" {
+        found.shift_remove("mode");
     }
+    losses.lose_all(&found, "reasoning", "the other dialect has no such way to reason")?;
     Ok(Reasoning { effort, is_shown })
 }
 
