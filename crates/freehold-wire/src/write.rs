@@ -84,7 +84,7 @@ impl StreamWriter {
     }
 
     /// Returns the opening events, in which Anthropic's dialect tells the tokens that are known already.
-    pub fn start_with(&mut self, usage: Usage) -> Vec<u8> {
+    pub(crate) fn start_with(&mut self, usage: Usage) -> Vec<u8> {
         match &mut self.form {
             Form::Chat(state) => state.start(&self.head),
             Form::Responses(state) => state.start(&self.head),
@@ -98,7 +98,7 @@ impl StreamWriter {
     }
 
     /// Returns the events of a piece of text with the log probabilities of its tokens, which Anthropic's dialect has not.
-    pub fn text_with(&mut self, piece: &str, logprobs: Vec<Value>) -> Vec<u8> {
+    pub(crate) fn text_with(&mut self, piece: &str, logprobs: Vec<Value>) -> Vec<u8> {
         match &mut self.form {
             _ if piece.is_empty() && logprobs.is_empty() => Vec::new(),
             Form::Chat(state) => state.text(&self.head, piece, &logprobs),
@@ -119,7 +119,7 @@ impl StreamWriter {
     }
 
     /// Ends the part of the reasoning under way, where there is one: what follows is another part.
-    pub fn reasoning_part(&mut self) -> Vec<u8> {
+    pub(crate) fn reasoning_part(&mut self) -> Vec<u8> {
         match &mut self.form {
             Form::Chat(state) => {
                 state.reasoning_part();
@@ -132,7 +132,7 @@ impl StreamWriter {
 
     /// Returns the events of a signature of the reasoning part under way (in Responses its `encrypted_content`, which is
     /// told when the item ends); Chat Completions has no place for one.
-    pub fn signature(&mut self, signature: &str) -> Vec<u8> {
+    pub(crate) fn signature(&mut self, signature: &str) -> Vec<u8> {
         match &mut self.form {
             _ if signature.is_empty() => Vec::new(),
             Form::Chat(_) => Vec::new(),
@@ -142,7 +142,7 @@ impl StreamWriter {
     }
 
     /// Returns the events of a reasoning part that is shown in encrypted form only; Chat Completions has none.
-    pub fn redacted(&mut self, data: &str) -> Vec<u8> {
+    pub(crate) fn redacted(&mut self, data: &str) -> Vec<u8> {
         match &mut self.form {
             Form::Chat(_) => Vec::new(),
             Form::Responses(state) => state.redacted(&self.head, data),
@@ -151,7 +151,7 @@ impl StreamWriter {
     }
 
     /// Returns the events of a piece of a refusal; Anthropic's dialect has text for it.
-    pub fn refusal(&mut self, piece: &str) -> Vec<u8> {
+    pub(crate) fn refusal(&mut self, piece: &str) -> Vec<u8> {
         match &mut self.form {
             _ if piece.is_empty() => Vec::new(),
             Form::Chat(state) => state.refusal(&self.head, piece),
@@ -229,7 +229,7 @@ impl StreamWriter {
     }
 
     /// Returns the events that tell of a vendor's error in mid-stream; nothing follows them.
-    pub fn vendor_error(&mut self, error: &VendorError) -> Vec<u8> {
+    pub(crate) fn vendor_error(&mut self, error: &VendorError) -> Vec<u8> {
         match &mut self.form {
             Form::Chat(_) => chat::error(error),
             Form::Responses(state) => state.error(&self.head, error),
