@@ -4,13 +4,17 @@ use crate::repository::{File, files, rust_files};
 use crate::rust_text;
 
 /// The one place where unsafe code may stand: the backend that calls C++.
-const UNSAFE_ALLOWED: &str = "crates/freehold-engine/src/llama";
+const UNSAFE_ALLOWED: &str = "crates/freehold-engine/src/worker/llama";
 
 /// Words that promise work; in pieces, so that this file does not promise any.
 const PROMISES: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
 /// Folders of the machines this was written on; in pieces, so that this file does not name any.
 const MACHINE_PATHS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/fa", "rm/")];
+
+/// Marks that silence a lint, and that skip a test; in pieces, so that this file has none.
+const SILENCING: [&str; 3] = [concat!("#[", "allow("), concat!("#![", "allow("), concat!(",", "allow(")];
+const SKIPPING: [&str; 2] = [concat!("#[", "ignore"), concat!(",", "ignore)")];
 
 #[test]
 fn every_promise_has_a_number_or_a_date() {
@@ -53,10 +57,10 @@ fn no_lint_or_test_is_silenced() {
         let code = rust_text::split(&text).code;
         for (line, number) in code.lines().zip(1..) {
             let line: String = line.split_whitespace().collect();
-            if ["#[allow(", "#![allow(", ",allow("].iter().any(|mark| line.contains(mark)) {
+            if SILENCING.iter().any(|mark| line.contains(mark)) {
                 findings.push(format!("{}:{number} silences a lint: use #[expect(lint, reason)]", file.path));
             }
-            if ["#[ignore", ",ignore)"].iter().any(|mark| line.contains(mark)) {
+            if SKIPPING.iter().any(|mark| line.contains(mark)) {
                 findings.push(format!("{}:{number} skips a test: assert what holds today instead", file.path));
             }
         }
