@@ -219,6 +219,18 @@ impl Reader {
     }
 }
 
+/// Begins an entry with the names that the results of both vendors carry.
+fn named(day: i32, result: &Value) -> Entry {
+    let (model, key) = (text(result, "model"), text(result, "api_key_id"));
+    Entry { day, model, key, requests: None, tokens: None, amount: None }
+}
+
+/// Reads an amount that is written as a number or as a text.
+fn money(amount: &Value, place: &dyn Fn() -> String) -> Result<Money, Error> {
+    let shown = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
+    Money::parse_usd(&shown).ok_or_else(|| Error::Place { place: place(), what: format!("{shown:?} is no amount") })
+}
+
 /// Returns a count that may be absent or null.
 fn count(result: &Value, name: &str, place: &dyn Fn() -> String) -> Result<Option<u64>, Error> {
     match result.get(name) {

@@ -3,7 +3,6 @@
 use freehold_wire::Usage;
 use serde_json::Value;
 
-use super::super::money::Money;
 use super::{Entry, Error, Form, Kind, count, only_usd, text};
 use crate::facts::day_of;
 
@@ -18,25 +17,16 @@ pub(super) fn day(bucket: &Value) -> Result<i32, Error> {
 /// Reads a result of a bucket.
 pub(super) fn result(day: i32, result: &Value) -> Result<(Form, Option<Entry>), Error> {
     let place = || format!("a result of day {day}");
-    let empty = Entry {
-        day,
-        model: text(result, "model"),
-        key: text(result, "api_key_id"),
-        requests: None,
-        tokens: None,
-        amount: None,
-    };
+    let named = super::named(day, result);
     if let Some(amount) = result.get("amount").filter(|amount| !amount.is_null()) {
         only_usd(result["currency"].as_str(), &place)?;
-        let shown = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
-        let money = Money::parse_usd(&shown)
-            .ok_or_else(|| Error::Place { place: place(), what: format!("{shown:?} is no amount") })?;
+        let money = super::money(amount, &place)?;
         let kind = match (text(result, "cost_type"), text(result, "token_type")) {
             (_, Some(kind)) => token_kind(&kind),
             (Some(kind), None) if kind != "tokens" => Kind::Other,
             _ => Kind::Tokens,
         };
-        return Ok((Form::AnthropicCosts, Some(Entry { amount: Some((kind, money.from_cents())), ..empty })));
+        return Ok((Form::AnthropicCosts, Some(Entry { amount: Some((kind, money.from_cents())), ..named })));
     }
     let Some(fresh) = count(result, "uncached_input_tokens", &place)? else {
         return Err(Error::Form { found: "a result with neither `amount` nor `uncached_input_tokens`".into() });
@@ -47,7 +37,7 @@ pub(super) fn result(day: i32, result: &Value) -> Result<(Form, Option<Entry>), 
     let cache_read = count(result, "cache_read_input_tokens", &place)?.unwrap_or(0);
     let output = count(result, "output_tokens", &place)?.unwrap_or(0);
     let tokens = Usage { input: fresh + cache_read + cache_write, cache_read, cache_write, output, reasoning: 0 };
-    Ok((Form::AnthropicUsage, Some(Entry { tokens: Some(tokens), ..empty })))
+    Ok((Form::AnthropicUsage, Some(Entry { tokens: Some(tokens), ..named })))
 }
 
 /// Returns what a token type stands for, as the API and the CSV write them.

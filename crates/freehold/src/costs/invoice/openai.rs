@@ -3,7 +3,6 @@
 use freehold_wire::Usage;
 use serde_json::Value;
 
-use super::super::money::Money;
 use super::{Entry, Error, Form, Kind, count, only_usd, text};
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -22,22 +21,12 @@ pub(super) fn day_of_second(second: i64) -> Option<i32> {
 /// Reads a result of a bucket.
 pub(super) fn result(day: i32, result: &Value) -> Result<(Form, Option<Entry>), Error> {
     let place = || format!("a result of day {day}");
-    let empty = Entry {
-        day,
-        model: text(result, "model"),
-        key: text(result, "api_key_id"),
-        requests: None,
-        tokens: None,
-        amount: None,
-    };
+    let named = super::named(day, result);
     if let Some(amount) = result.get("amount").filter(|amount| !amount.is_null()) {
         only_usd(amount["currency"].as_str(), &place)?;
-        let value = &amount["value"];
-        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let money = Money::parse_usd(&shown)
-            .ok_or_else(|| Error::Place { place: place(), what: format!("{shown} is no amount") })?;
+        let money = super::money(&amount["value"], &place)?;
         let (model, kind) = text(result, "line_item").map_or((None, Kind::Tokens), |item| line_item(&item));
-        return Ok((Form::OpenaiCosts, Some(Entry { model, amount: Some((kind, money)), ..empty })));
+        return Ok((Form::OpenaiCosts, Some(Entry { model, amount: Some((kind, money)), ..named })));
     }
     let Some(input) = count(result, "input_tokens", &place)? else {
         return Err(Error::Form { found: "a result with neither `amount` nor `input_tokens`".into() });
@@ -50,7 +39,7 @@ pub(super) fn result(day: i32, result: &Value) -> Result<(Form, Option<Entry>), 
         reasoning: 0,
     };
     let requests = count(result, "num_model_requests", &place)?;
-    Ok((Form::OpenaiUsage, Some(Entry { requests, tokens: Some(tokens), ..empty })))
+    Ok((Form::OpenaiUsage, Some(Entry { requests, tokens: Some(tokens), ..named })))
 }
 
 /// Splits a line item such as `gpt-4o-2024-08-06, cached input` into the model and what was paid for.
