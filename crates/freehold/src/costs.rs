@@ -7,16 +7,20 @@ pub mod reconcile;
 pub mod terminal;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
-use freehold_store::DayTraffic;
+use freehold_store::{DayTraffic, Gap};
 use freehold_wire::Usage;
 use serde::Serialize;
 
 use crate::facts::{PriceBook, date_of};
 use money::Money;
 
+const DAY_MS: i64 = 86_400_000;
+
 /// By what calls are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum By {
     /// The step they belong to.
     Step,
@@ -89,17 +93,14 @@ impl Line {
             self.own_calls += traffic.calls;
             return;
         }
-        self.calls_without_tokens += traffic.calls - traffic.usage_calls.min(traffic.calls);
+        self.calls_without_tokens += traffic.calls.saturating_sub(traffic.usage_calls);
         if traffic.usage_calls == 0 {
             return;
         }
-        let sums = sums(traffic);
-        let tariff = book.tariff(&traffic.upstream, &traffic.model, traffic.day);
-        match tariff.and_then(|tariff| Some((tariff.sum(&sums)?, tariff.may_exceed(&sums)))) {
-            Some((parts, may_exceed)) => {
-                let cost = self.cost.get_or_insert_default();
-                *cost += Money::from_picousd(parts.total());
-                self.is_least |= may_exceed;
+        match priced(traffic, book) {
+            Some((cost, is_least)) => {
+                *self.cost.get_or_insert_default() += cost;
+                self.is_least |= is_least;
             }
             None => self.calls_without_price += traffic.usage_calls,
         }
@@ -148,8 +149,28 @@ fn name(traffic: &DayTraffic, by: By) -> std::borrow::Cow<'_, str> {
         By::Step => traffic.step.as_str().into(),
         By::Model => format!("{}/{}", traffic.upstream, traffic.model).into(),
         By::Key => traffic.key.as_deref().unwrap_or("(no key)").into(),
-        By::Day => date_of(traffic.day).map_or_else(|| traffic.day.to_string(), |date| date.to_string()).into(),
+        By::Day => shown_day(traffic.day).into(),
     }
+}
+
+/// Returns a day since the Unix epoch as a date.
+fn shown_day(day: i32) -> String {
+    date_of(day).map_or_else(|| day.to_string(), |date| date.to_string())
+}
+
+/// Returns how many calls of these days could not be recorded, so that no figure has them.
+#[must_use]
+pub fn lost_calls(gaps: &[Gap], days: RangeInclusive<i32>) -> u64 {
+    let day = |ms: i64| i32::try_from(ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
+    let touches = |gap: &&Gap| day(gap.from_ms) <= *days.end() && day(gap.to_ms) >= *days.start();
+    gaps.iter().filter(touches).map(|gap| gap.calls).sum()
+}
+
+/// Returns what a day's tokens cost, and whether they may have cost more; `None` where that is not known.
+fn priced(traffic: &DayTraffic, book: &PriceBook) -> Option<(Money, bool)> {
+    let sums = sums(traffic);
+    let tariff = book.tariff(&traffic.upstream, &traffic.model, traffic.day)?;
+    Some((Money::from_picousd(tariff.sum(&sums)?.total()), tariff.may_exceed(&sums)))
 }
 
 fn sums(traffic: &DayTraffic) -> Usage {

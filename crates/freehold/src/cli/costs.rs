@@ -10,7 +10,7 @@ use jiff::{Span, ToSpan};
 
 use crate::costs::reconcile::{Scope, reconcile};
 use crate::costs::terminal::{self, Bars};
-use crate::costs::{By, Costs, costs, invoice};
+use crate::costs::{By, Costs, costs, invoice, lost_calls};
 use crate::exit::{Exit, Fault};
 use crate::facts::{Facts, PriceBook, day_of};
 use crate::home::Place;
@@ -84,7 +84,10 @@ fn show(arguments: &Arguments, store: &Store, book: &PriceBook) -> anyhow::Resul
     for note in terminal::notes(&found, &book.facts().compiled_on().to_string()) {
         stdout::line(note)?;
     }
-    lost(store, (from, to))?;
+    let lost = lost_calls(&store.gaps()?, day_of(from)..=day_of(to));
+    if lost > 0 {
+        eprintln!("{lost} calls could not be recorded and are in none of these figures");
+    }
     Ok(Exit::Done)
 }
 
@@ -92,21 +95,9 @@ fn json(found: &Costs, (from, to): (Date, Date), by: By, book: &PriceBook) -> an
     let mut all = serde_json::to_value(found)?;
     all["from"] = from.to_string().into();
     all["to"] = to.to_string().into();
-    all["by"] = format!("{by:?}").to_lowercase().into();
+    all["by"] = serde_json::to_value(by)?;
     all["prices_as_of"] = book.facts().compiled_on().to_string().into();
     Ok(all.to_string())
-}
-
-/// Says how many calls of these days were lost, because no figure has them.
-fn lost(store: &Store, (from, to): (Date, Date)) -> anyhow::Result<()> {
-    let begin = i64::from(day_of(from)) * 86_400_000;
-    let end = (i64::from(day_of(to)) + 1) * 86_400_000;
-    let gaps = store.gaps()?;
-    let lost: u64 = gaps.iter().filter(|gap| gap.from_ms < end && gap.to_ms >= begin).map(|gap| gap.calls).sum();
-    if lost > 0 {
-        eprintln!("{lost} calls could not be recorded and are in none of these figures");
-    }
-    Ok(())
 }
 
 fn against(file: &Path, arguments: &Arguments, store: &Store, book: &PriceBook) -> anyhow::Result<Exit> {
@@ -119,7 +110,7 @@ fn against(file: &Path, arguments: &Arguments, store: &Store, book: &PriceBook) 
     let traffic = store.traffic(invoice.days.0, invoice.days.1)?;
     let scope = Scope { upstream: arguments.upstream.clone(), vendor_keys: arguments.vendor_key.clone() };
     let found = reconcile(&invoice, &traffic, &store.gaps()?, &scope, book);
-    let is_within = terminal::is_within(&found, arguments.tolerance);
+    let is_within = found.is_within(arguments.tolerance);
     if arguments.json {
         let mut all = serde_json::to_value(&found)?;
         all["gap_microusd"] = serde_json::to_value(found.gap())?;

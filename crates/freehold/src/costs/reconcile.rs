@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::invoice::{Entry, Form, Invoice};
 use super::money::Money;
+use super::{lost_calls, shown_day};
 use crate::facts::{PriceBook, date_of};
 pub use cause::{Cause, Why};
 use side::{Ours, Theirs};
@@ -96,6 +97,12 @@ impl Reconciliation {
         let (gap, invoiced) = (self.gap().abs().usd(), self.invoiced.abs().usd());
         if gap == 0.0 { Some(0.0) } else { (invoiced > 0.0).then(|| gap / invoiced) }
     }
+
+    /// Returns whether the gap is as small as is tolerated.
+    #[must_use]
+    pub fn is_within(&self, tolerance_percent: f64) -> bool {
+        self.gap_share().is_some_and(|share| share * 100.0 <= tolerance_percent)
+    }
 }
 
 /// The day and the model under which both sides are put together.
@@ -130,20 +137,19 @@ pub fn reconcile(
     let rounding = invoice.rounding;
     let mut rows: Vec<Row> = keys
         .into_iter()
-        .map(|key| row(&names, key, (theirs.get(key), ours.get(key)), (rounding, lost(gaps, key.0..=key.0))))
+        .map(|key| row(&names, key, (theirs.get(key), ours.get(key)), (rounding, lost_calls(gaps, key.0..=key.0))))
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse((row.invoiced - row.recorded).abs()));
-    let date = |day| date_of(day).map_or_else(|| day.to_string(), |date| date.to_string());
     Reconciliation {
         form: invoice.form,
-        days: (date(invoice.days.0), date(invoice.days.1)),
+        days: (shown_day(invoice.days.0), shown_day(invoice.days.1)),
         invoiced: rows.iter().map(|row| row.invoiced).sum(),
         has_amounts: invoice.entries.iter().any(|entry| entry.amount.is_some()),
         recorded: rows.iter().map(|row| row.recorded).sum(),
         causes: cause::together(rows.iter().flat_map(|row| &row.causes)),
         rows,
         vendor_keys: vendor_keys(&names, &kept, &left),
-        lost_calls: lost(gaps, invoice.days.0..=invoice.days.1),
+        lost_calls: lost_calls(gaps, invoice.days.0..=invoice.days.1),
         has_more: invoice.has_more,
     }
 }
@@ -171,7 +177,7 @@ fn row(
         lost_calls: lost,
     };
     Row {
-        day: date_of(*day).map_or_else(|| day.to_string(), |date| date.to_string()),
+        day: shown_day(*day),
         model: model.clone(),
         invoiced: both.theirs.amount(tariff),
         recorded: both.ours.cost,
@@ -179,12 +185,6 @@ fn row(
         calls: both.ours.calls,
         causes: cause::explain(&both),
     }
-}
-
-fn lost(gaps: &[Gap], days: std::ops::RangeInclusive<i32>) -> u64 {
-    let day = |ms: i64| i32::try_from(ms.div_euclid(86_400_000)).unwrap_or(i32::MAX);
-    let touches = |gap: &&Gap| day(gap.from_ms) <= *days.end() && day(gap.to_ms) >= *days.start();
-    gaps.iter().filter(touches).map(|gap| gap.calls).sum()
 }
 
 fn vendor_keys(names: &Names<'_>, kept: &[&Entry], left: &[&Entry]) -> Vec<VendorKey> {

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::money::Money;
 use super::reconcile::{Cause, Reconciliation, Why};
 use super::{By, Costs, Line};
 use crate::report::{self, Align, figures};
@@ -230,10 +229,4 @@ fn word(why: Why) -> &'static str {
         Why::Unexplained => "not explained by the export",
         Why::Rounding => "rounding",
     }
-}
-
-/// Returns whether the gap is as small as is tolerated.
-#[must_use]
-pub fn is_within(found: &Reconciliation, tolerance_percent: f64) -> bool {
-    found.gap_share().is_some_and(|share| share * 100.0 <= tolerance_percent) || found.gap() == Money::default()
 }

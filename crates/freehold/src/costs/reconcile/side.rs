@@ -5,7 +5,7 @@ use freehold_wire::Usage;
 
 use crate::costs::invoice::{Entry, Kind};
 use crate::costs::money::Money;
-use crate::costs::sums;
+use crate::costs::{priced, sums};
 use crate::facts::{Parts, PriceBook, Tariff};
 
 /// What the vendor says.
@@ -83,16 +83,14 @@ impl Ours {
     pub(super) fn add(&mut self, traffic: &DayTraffic, book: &PriceBook) {
         self.calls += traffic.calls;
         self.calls_without_tokens += traffic.calls.saturating_sub(traffic.usage_calls);
-        let usage = sums(traffic);
-        let tariff = book.tariff(&traffic.upstream, &traffic.model, traffic.day);
-        match tariff.and_then(|tariff| Some((tariff.sum(&usage)?, tariff.may_exceed(&usage)))) {
-            Some((parts, may_exceed)) => {
-                self.cost += Money::from_picousd(parts.total());
+        match priced(traffic, book) {
+            Some((cost, may_exceed)) => {
+                self.cost += cost;
                 self.may_exceed |= may_exceed;
             }
             None => self.calls_without_price += traffic.usage_calls,
         }
-        add(&mut self.usage, &usage);
+        add(&mut self.usage, &sums(traffic));
     }
 }
 
