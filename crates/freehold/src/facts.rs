@@ -211,11 +211,5 @@ impl Facts {
     }
 }
 
-/// Returns the days from `today` until `date`; negative once it has passed.
-#[must_use]
-pub fn days_until(date: Date, today: Date) -> i32 {
-    (date - today).get_days()
-}
-
 #[cfg(test)]
 mod tests;

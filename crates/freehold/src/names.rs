@@ -5,8 +5,7 @@ use std::fmt;
 use crate::config::{Model, Settings, Upstream, layers};
 use crate::exit::Fault;
 
-/// The upstream name under which our own engine goes.
-pub const ENGINE: &str = "engine";
+pub use freehold_gateway::ENGINE;
 
 /// Who can serve a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
