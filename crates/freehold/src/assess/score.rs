@@ -69,8 +69,7 @@ fn score<'a>(plan: &Plan, case: &'a Case, replays: &'a Replays) -> Scored<'a> {
     let of_replay = |replay: Option<&Replay>| match replay.and_then(|replay| replay.answer.as_ref()) {
         Some(answer) => against(&output(answer)),
         None => {
-            let failure = replay.and_then(|replay| replay.failure.clone()).unwrap_or_else(|| "no answer".to_owned());
-            Score { value: 0.0, reason: Some(failure) }
+            Score::failed(replay.and_then(|replay| replay.failure.clone()).unwrap_or_else(|| "no answer".to_owned()))
         }
     };
     let rerun_replay = replays.rerun(case).filter(|_| plan.has_rerun);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use freehold_evidence::Rule;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::step_lines;
+use super::{step_lines, verdict};
 use crate::assess::{AssessmentResult, Assessor, Question, Rerun};
 use crate::exit::{Exit, Fault};
 use crate::facts::Facts;
@@ -79,11 +79,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
         eprintln!("report: {}", file.display());
     }
     print(arguments, &result)?;
-    Ok(match result.row.verdict.as_str() {
-        "adequate" => Exit::Done,
-        "not_adequate" => Exit::NotAdequate,
-        _ => Exit::Undecided,
-    })
+    Ok(verdict::exit_of(&result.row))
 }
 
 fn question(arguments: &Arguments, defaults: &crate::config::Assess, step: String) -> Result<Question, Fault> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use freehold_evidence::{Decision, Pair, Rule, Verdict};
+use freehold_evidence::{Decision, Pair, Rule};
 
 use crate::assess::result::Row;
 use crate::exit::{Exit, Fault};
@@ -60,15 +60,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             stdout::line(format_args!("  {note}"))?;
         }
     }
-    Ok(exit_of(decision.verdict))
+    Ok(exit_of(&row))
 }
 
-/// Returns the exit code of a verdict.
-pub(super) fn exit_of(verdict: Verdict) -> Exit {
-    match verdict {
-        Verdict::Adequate => Exit::Done,
-        Verdict::NotAdequate => Exit::NotAdequate,
-        Verdict::Undecided => Exit::Undecided,
+/// Returns how a command ends whose outcome is this row.
+pub(super) fn exit_of(row: &Row) -> Exit {
+    match row.verdict.as_str() {
+        "adequate" => Exit::Done,
+        "not_adequate" => Exit::NotAdequate,
+        _ => Exit::Undecided,
     }
 }
 
