@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use freehold_wire::{Answer, Finish, ToolCall, Usage};
+use freehold_wire::Answer;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use super::Manner;
-use super::telling::tokens;
+use super::telling;
 use crate::sample::business::{self, StepName, Ticket};
 
 /// Answers a request of the sample business; `None` where it is none. The `number` makes it differ from itself.
@@ -22,7 +22,12 @@ pub(super) fn answer(known: &HashMap<String, Ticket>, manner: &Manner, body: &[u
     } else {
         business::paraphrase(step, ticket, &mut rng)
     };
-    Some(spelt(said, body.len(), number))
+    Some(match said {
+        business::Answer::Text(text) => telling::answer(text, None, body.len(), number),
+        business::Answer::ToolCall { name, arguments } => {
+            telling::answer(String::new(), Some((name, &arguments)), body.len(), number)
+        }
+    })
 }
 
 fn step_of(request: &Value) -> StepName {
@@ -34,17 +39,4 @@ fn step_of(request: &Value) -> StepName {
         Some("extract") => StepName::Extract,
         _ => StepName::Reply,
     }
-}
-
-fn spelt(said: business::Answer, request_bytes: usize, number: u64) -> Answer {
-    let (text, tool_calls, finish) = match said {
-        business::Answer::Text(text) => (text, Vec::new(), Finish::Stop),
-        business::Answer::ToolCall { name, arguments } => {
-            let call = ToolCall { id: format!("call_sim{number:08x}"), name, arguments: arguments.to_string() };
-            (String::new(), vec![call], Finish::ToolCalls)
-        }
-    };
-    let bytes = text.len() + tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
-    let usage = Usage { input: tokens(request_bytes), cache_read: 0, output: tokens(bytes) + 1, ..Usage::default() };
-    Answer { text, tool_calls, finish: Some(finish), usage: Some(usage), ..Answer::default() }
 }

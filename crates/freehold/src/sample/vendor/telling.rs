@@ -10,6 +10,7 @@ use freehold_engine::script::Rule;
 use freehold_wire::write::{Head, StreamWriter};
 use freehold_wire::{Answer, Api, Finish, ToolCall, Usage};
 use futures_util::{Stream, stream};
+use serde_json::Value;
 
 /// A rough length of a token, in bytes, for the usage it reports.
 const TOKEN_BYTES: usize = 4;
@@ -32,6 +33,20 @@ pub(super) fn tokens(bytes: usize) -> u64 {
     (bytes / TOKEN_BYTES) as u64
 }
 
+/// Returns an answer of a text and a tool call to a request of so many bytes, with its usage.
+pub(super) fn answer(text: String, call: Option<(String, &Value)>, request_bytes: usize, number: u64) -> Answer {
+    let spelt = |(name, arguments): (String, &Value)| {
+        let id = format!("call_sim{number:08x}");
+        ToolCall { id, name, arguments: arguments.to_string() }
+    };
+    let call = call.map(spelt);
+    let bytes = text.len() + call.as_ref().map_or(0, |call| call.name.len() + call.arguments.len());
+    let finish = if call.is_some() { Finish::ToolCalls } else { Finish::Stop };
+    let usage = Usage { input: tokens(request_bytes), output: tokens(bytes) + 1, ..Usage::default() };
+    let tool_calls = call.into_iter().collect();
+    Answer { text, tool_calls, finish: Some(finish), usage: Some(usage), ..Answer::default() }
+}
+
 impl Spoken {
     /// Returns an answer that is there at once.
     pub(super) fn at_once(answer: Answer) -> Self {
@@ -40,22 +55,9 @@ impl Spoken {
 
     /// Returns what a rule says to a request of so many bytes.
     pub(super) fn by_rule(rule: &Rule, request_bytes: usize, number: u64) -> Self {
-        let called = rule.tool_call.iter().map(|call| ToolCall {
-            id: format!("call_sim{number:08x}"),
-            name: call.name.clone(),
-            arguments: call.arguments.to_string(),
-        });
-        let tool_calls: Vec<ToolCall> = called.collect();
-        let said = rule.text.len() + tool_calls.iter().map(|call| call.arguments.len()).sum::<usize>();
-        let usage = Usage { input: tokens(request_bytes), output: tokens(said) + 1, ..Usage::default() };
-        let answer = Answer {
-            text: rule.text.clone(),
-            reasoning: rule.reasoning.clone(),
-            finish: Some(if tool_calls.is_empty() { Finish::Stop } else { Finish::ToolCalls }),
-            tool_calls,
-            usage: Some(usage),
-            ..Answer::default()
-        };
+        let call = rule.tool_call.as_ref().map(|call| (call.name.clone(), &call.arguments));
+        let spelt = answer(rule.text.clone(), call, request_bytes, number);
+        let answer = Answer { reasoning: rule.reasoning.clone(), ..spelt };
         Spoken { answer, pause: Duration::from_millis(rule.word_ms), hold: rule.hold, fail: rule.fail.clone() }
     }
 
