@@ -1,8 +1,7 @@
-//! Measures recording and import on this machine's disk: `cargo bench -p freehold-store`.
-//!
-//! Name parts to run only those: `cargo bench -p freehold-store -- import`. Calls have 2 KB of bodies, those of `cost` 1.2 KB.
-//! `fill=2000000` fills a store with that many small calls. The folder is made under `TMPDIR`; put that on the disk to be
-//! measured. Processor time is read from `/proc`, so it is only there on Linux.
+//! Measures recording and import on this machine's disk: `cargo bench -p freehold-store`; name parts to run only those.
+//! Calls have 2 KB of bodies, those of `cost` 1.2 KB. `fill=2000000` fills a store with small calls of 1,000 steps,
+//! `year=10000000` with chats of 1.2 KB of a business with 12 steps, 4 models and 5 keys, over 365 days until now.
+//! The folder is made under `TMPDIR`, or is `BENCH_HOME` and stays. Processor time is read from `/proc`, on Linux only.
 
 #![expect(clippy::unwrap_used, reason = "a measurement stops where something is not as it expects")]
 
@@ -22,13 +21,19 @@ fn main() {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     let home = tempfile::tempdir().unwrap();
+    let stays = std::env::var_os("BENCH_HOME").map(std::path::PathBuf::from);
     if is_wanted("cost") {
         for acknowledge in [Acknowledge::Kernel, Acknowledge::Disk] {
             cost(&home.path().join(format!("cost-{acknowledge:?}")), acknowledge);
         }
     }
     if let Some(calls) = wanted.iter().find_map(|name| name.strip_prefix("fill=")) {
-        fill(&home.path().join("fill"), calls.parse().unwrap());
+        let home = stays.clone().unwrap_or_else(|| home.path().join("fill"));
+        fill(&home, calls.parse().unwrap(), &|n, of| spread(n, of));
+    }
+    if let Some(calls) = wanted.iter().find_map(|name| name.strip_prefix("year=")) {
+        let year = Year::until_now();
+        fill(&stays.unwrap_or_else(|| home.path().join("year")), calls.parse().unwrap(), &|n, of| year.call(n, of));
     }
     if is_wanted("throughput") {
         throughput(&home.path().join("throughput"));
@@ -76,19 +81,21 @@ fn call(n: usize) -> Call {
     }
 }
 
+/// Text that is as compressible as prose; no two numbers have the same.
+fn prose(number: usize, bytes: usize) -> String {
+    let mut text = format!("{number}: ");
+    // Words in an order of their own.
+    let mut state = number as u64;
+    while text.len() + 10 < bytes {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(WORDS[(state >> 33) as usize % WORDS.len()]);
+    }
+    text
+}
+
 /// A call as a gateway records it: ids rise with time.
 fn recorded(n: usize, request_bytes: usize, response_bytes: usize) -> Call {
-    let fill = |bytes: usize| {
-        let mut text = format!("{{\"n\":{n},\"text\":\"");
-        // Words in an order of their own, so that no two bodies are alike and each is as compressible as prose.
-        let mut state = n as u64;
-        while text.len() + 10 < bytes {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            text.push_str(WORDS[(state >> 33) as usize % WORDS.len()]);
-        }
-        text.push_str("\"}");
-        text.into_bytes()
-    };
+    let fill = |bytes: usize| format!("{{\"n\":{n},\"text\":\"{}\"}}", prose(n, bytes)).into_bytes();
     let step = n % 1_000;
     Call {
         id: format!("{:012x}-7000-{:016x}", 1_700_000_000_000 + n, n),
@@ -98,6 +105,69 @@ fn recorded(n: usize, request_bytes: usize, response_bytes: usize) -> Call {
         request: fill(request_bytes),
         response: fill(response_bytes),
         ..call(n)
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Small calls of 1,000 steps and 200 models on 400 days.
+fn spread(n: usize, of: usize) -> Call {
+    let apart_ms = DAY_MS * 400 / of as i64;
+    Call { at_ms: 1_700_000_000_000 + n as i64 * apart_ms, ..recorded(n, 120, 60) }
+}
+
+/// The calls of a business: what they hold of each step from call to call, and when they end.
+struct Year {
+    systems: Vec<String>,
+    end_ms: i64,
+}
+
+impl Year {
+    const STEPS: usize = 12;
+    const DAYS: i64 = 365;
+
+    fn until_now() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let systems = (0..Self::STEPS).map(|step| prose(step, 400)).collect();
+        Self { systems, end_ms: i64::try_from(since.as_millis()).unwrap() }
+    }
+
+    fn call(&self, n: usize, of: usize) -> Call {
+        let (step, model) = (n % Self::STEPS, n / Self::STEPS % 4);
+        let request = format!(
+            "{{\"model\":\"gpt-{model}\",\"messages\":[{{\"role\":\"system\",\"content\":\"{}\"}},{{\"role\":\"user\",\
+             \"content\":\"{}\"}}],\"temperature\":0.2,\"max_tokens\":256}}",
+            self.systems[step],
+            prose(n, 680)
+        );
+        let response = format!(
+            "{{\"id\":\"chatcmpl-{n:024x}\",\"object\":\"chat.completion\",\"created\":{},\"model\":\"gpt-{model}\",\
+             \"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{}\"}},\"finish_reason\":\"stop\"}}],\
+             \"usage\":{{\"prompt_tokens\":240,\"completion_tokens\":64,\"total_tokens\":304}}}}",
+            1_700_000_000 + n,
+            prose(n, 360)
+        );
+        let mixed = (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Call {
+            id: format!(
+                "{:08x}-{:04x}-7{:03x}-8{:03x}-{:012x}",
+                n >> 16,
+                n & 0xffff,
+                mixed & 0xfff,
+                mixed >> 52,
+                mixed >> 16
+            ),
+            at_ms: self.end_ms - Self::DAYS * DAY_MS
+                + (n as i128 * i128::from(Self::DAYS * DAY_MS) / of as i128) as i64,
+            step: format!("step-{step}"),
+            run: Some(format!("run-{n:08}")),
+            model: format!("gpt-{model}"),
+            key: Some(format!("key-{}", n / 48 % 5)),
+            request: request.into_bytes(),
+            response: response.into_bytes(),
+            usage: Some(Usage { input: 240, cache_read: 0, output: 64, ..Usage::default() }),
+            ..call(n)
+        }
     }
 }
 
@@ -174,17 +244,15 @@ fn cost(home: &Path, acknowledge: Acknowledge) {
     recorder.close();
 }
 
-/// A store of many calls of 1,000 steps and 200 models on 400 days: what indexing costs at the start and at the end, and what
-/// the sums take to read.
-fn fill(home: &Path, calls: usize) {
+/// A store of many calls: what indexing costs at the start and at the end, and what the sums take to read.
+fn fill(home: &Path, calls: usize, make: &dyn Fn(usize, usize) -> Call) {
     let store = Store::open(home).unwrap();
     let recorder = store.recorder(RecorderConfig::default()).unwrap();
     let part = (calls / 20).max(1);
-    let day_ms = 86_400_000 * 400 / calls as i64;
     for first in (0..calls).step_by(part) {
         let begun = Instant::now();
         let before = processor_time(Some("freehold-index"));
-        fill_part(&recorder, first..(first + part).min(calls), day_ms);
+        fill_part(&recorder, (first..(first + part).min(calls)).map(|n| make(n, calls)));
         let (wall, index) = (begun.elapsed(), processor_time(Some("freehold-index")) - before);
         println!(
             "calls {first:>9}..: {:>6.0} calls/s, index {:.2} us of processor a call",
@@ -199,7 +267,7 @@ fn fill(home: &Path, calls: usize) {
         println!("steps(): {} steps, {:.1} ms", steps.len(), begun.elapsed().as_secs_f64() * 1e3);
     }
     let last = store.traffic(i32::MIN, i32::MAX).unwrap().last().unwrap().day;
-    for days in [1, 30, 400] {
+    for days in [1, 30, 365, 400] {
         let begun = Instant::now();
         let rows = store.traffic(last - days + 1, last).unwrap().len();
         println!("traffic() of {days} days: {rows} rows, {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
@@ -207,10 +275,14 @@ fn fill(home: &Path, calls: usize) {
     println!("file: {} bytes a call", std::fs::metadata(store.path()).unwrap().len() / calls as u64);
 }
 
-fn fill_part(recorder: &Recorder, calls: std::ops::Range<usize>, apart_ms: i64) {
-    for n in calls {
-        let call = recorded(n, 120, 60);
-        assert!(recorder.record(Call { at_ms: 1_700_000_000_000 + n as i64 * apart_ms, ..call }).wait());
+/// Records calls, at most so many ahead of the tables that the log never reaches its largest size.
+fn fill_part(recorder: &Recorder, calls: impl Iterator<Item = Call>) {
+    const AHEAD: usize = 100_000;
+    for (n, call) in calls.enumerate() {
+        assert!(recorder.record(call).wait());
+        if n % AHEAD == AHEAD - 1 {
+            assert!(recorder.flush());
+        }
     }
     assert!(recorder.flush());
 }

@@ -17,6 +17,8 @@ mod log;
 mod mask;
 mod recorder;
 mod retention;
+#[cfg(test)]
+mod sample;
 mod schema;
 mod seal;
 mod steps;

@@ -86,6 +86,8 @@ pub struct RecorderStats {
     pub index_lag_calls: u64,
     /// The bytes of the log's files.
     pub log_bytes: u64,
+    /// The bytes of those of them with calls that are not known to be in the tables.
+    pub log_bytes_in_use: u64,
     /// How long it last took to bring the log to the disk, in microseconds.
     pub last_sync_us: u64,
     /// How often that failed.
@@ -153,7 +155,12 @@ impl Recorder {
         let options =
             Options { bytes_max: config.log_bytes_max, segment_bytes: config.segment_bytes, seal: seal.clone() };
         let log = Log::open(folder, options.clone(), position).map_err(fail)?;
-        log.folder().set_state(&State::Open(this_boot())).map_err(fail)?;
+        match log.folder().set_state(&State::Open(this_boot())) {
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::warn!("the disk is full: a power cut may go unnoticed, and calls cannot be recorded");
+            }
+            outcome => outcome.map_err(fail)?,
+        }
         let shared = Arc::new(Shared::new(log, config, gaps));
         let indexer = Indexer::new(connection, Arc::clone(&shared), Mover::new(position, database, seal));
         let thread = start_threads(&shared, indexer).inspect_err(|_| shared.close()).map_err(Error::Thread)?;

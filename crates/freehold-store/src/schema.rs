@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
 use crate::error::Error;
 
@@ -54,12 +54,33 @@ pub(crate) enum Purpose {
     Watch,
 }
 
+/// With whom a process shares the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// With other processes, through a small file beside it that SQLite makes for as long as anybody has it open.
+    All,
+    /// With nobody: where the disk has no room for that file, its content is kept in memory.
+    None,
+}
+
+/// Opens the store's file as `open_for` does, for this process alone where the disk is too full to share it.
+pub(crate) fn open(path: &Path, migrations: &[Migration]) -> Result<(Connection, Sharing), Error> {
+    match open_for(path, migrations, Sharing::All) {
+        Err(Error::Open { source, .. }) if is_for_want_of_room(&source) => {
+            let opened = open_for(path, migrations, Sharing::None)?;
+            tracing::warn!("the disk is full: until this process ends no other can open {}", path.display());
+            Ok((opened, Sharing::None))
+        }
+        outcome => Ok((outcome?, Sharing::All)),
+    }
+}
+
 /// Opens the store's file, creates or migrates it, and returns the main connection.
-pub(crate) fn open(path: &Path, migrations: &[Migration]) -> Result<Connection, Error> {
+fn open_for(path: &Path, migrations: &[Migration], sharing: Sharing) -> Result<Connection, Error> {
     let supported = migrations.last().map_or(0, |last| last.to);
     let _opening = lock(path)?;
-    let mut connection = Connection::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
     let fail = |source| open_error(path, source);
+    let mut connection = begin(path, sharing).map_err(fail)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     let found = version(&connection, path)?;
     if found > supported {
@@ -89,12 +110,24 @@ fn lock(path: &Path) -> Result<File, Error> {
 }
 
 /// Opens another connection to a file that `open` has seen.
-pub(crate) fn connect(path: &Path, purpose: Purpose) -> Result<Connection, Error> {
+pub(crate) fn connect(path: &Path, purpose: Purpose, sharing: Sharing) -> Result<Connection, Error> {
     let fail = |source| open_error(path, source);
-    let connection = Connection::open(path).map_err(fail)?;
+    let connection = begin(path, sharing).map_err(fail)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     set_up(&connection, purpose).map_err(fail)?;
     Ok(connection)
+}
+
+fn begin(path: &Path, sharing: Sharing) -> rusqlite::Result<Connection> {
+    match sharing {
+        Sharing::None if cfg!(unix) => Connection::open_with_flags_and_vfs(path, OpenFlags::default(), "unix-excl"),
+        _ => Connection::open(path),
+    }
+}
+
+fn is_for_want_of_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_FULL))
 }
 
 /// Reads the version of the file, 0 for an empty one.

@@ -12,7 +12,7 @@ use crate::interned::Interned;
 use crate::keeping::Keeping;
 use crate::log;
 use crate::recorder::{Recorder, RecorderConfig};
-use crate::schema::{self, Purpose};
+use crate::schema::{self, Purpose, Sharing};
 use crate::seal::{Seal, admission};
 use crate::tally::Tally;
 
@@ -35,6 +35,7 @@ pub struct Limits {
 
 struct Inner {
     path: PathBuf,
+    sharing: Sharing,
     limits: Limits,
     seal: Option<Seal>,
     bodies: BodyReader,
@@ -46,7 +47,8 @@ struct Inner {
 impl Store {
     /// Opens the store of a home folder, and creates folder and file where they are missing.
     ///
-    /// A file of an older version is copied to `freehold.db.backup-vN` and then migrated in one transaction.
+    /// A file of an older version is copied to `freehold.db.backup-vN` and then migrated in one transaction. A store that is there
+    /// opens on a full disk too, for this process alone: it can be read, and written to once there is room.
     ///
     /// # Errors
     /// Fails when the folder cannot be written, and when the file is no store of ours or of a newer version.
@@ -69,7 +71,7 @@ impl Store {
     pub fn open_sealed(home: &Path, limits: Limits, seal: Option<Seal>) -> Result<Self, Error> {
         make_home(home).map_err(|source| Error::Home { path: home.to_owned(), source })?;
         let path = home.join(FILE);
-        let mut main = schema::open(&path, schema::MIGRATIONS)?;
+        let (mut main, sharing) = schema::open(&path, schema::MIGRATIONS)?;
         bound(&main, limits)?;
         admission::admit(&main, &path, seal.as_ref())?;
         match log::recover(&mut main, &path, seal.as_ref()) {
@@ -78,10 +80,10 @@ impl Store {
             // They stay in the log; what the store has can be read all the same.
             Err(error) => tracing::warn!(%error, "calls that a process left in the log cannot be moved into the store"),
         }
-        let (main, watch) = (Mutex::new(main), Mutex::new(schema::connect(&path, Purpose::Watch)?));
+        let (main, watch) = (Mutex::new(main), Mutex::new(schema::connect(&path, Purpose::Watch, sharing)?));
         let bodies = BodyReader::new(seal.clone());
         let importing = Mutex::new(Interned::new(seal.clone()));
-        Ok(Self { inner: Arc::new(Inner { path, limits, seal, bodies, importing, main, watch }) })
+        Ok(Self { inner: Arc::new(Inner { path, sharing, limits, seal, bodies, importing, main, watch }) })
     }
 
     /// Returns the path of the database file.
@@ -102,7 +104,7 @@ impl Store {
     /// # Errors
     /// Fails like `recorder`.
     pub fn recorder_keeping(&self, config: RecorderConfig, keeping: Keeping) -> Result<Recorder, Error> {
-        let connection = schema::connect(&self.inner.path, Purpose::Record)?;
+        let connection = schema::connect(&self.inner.path, Purpose::Record, self.inner.sharing)?;
         bound(&connection, self.inner.limits)?;
         Recorder::start(connection, &self.inner.path, config, (self.inner.seal.clone(), keeping))
     }

@@ -147,41 +147,19 @@ impl TrafficSum {
 
     /// A missing key is 0, which is no name's number, because a primary key takes no null.
     fn of_day(&self, day: i32, keys: &Keys) -> impl Params {
-        rusqlite::params_from_iter([
-            i64::from(day),
-            keys.step,
-            keys.api,
-            keys.upstream,
-            keys.model,
-            keys.key.unwrap_or(0),
-            self.calls,
-            self.failures,
-            self.usage_calls,
-            self.estimated_calls,
-            self.input,
-            self.cache_read,
-            self.cache_write,
-            self.output,
-            self.reasoning,
-        ])
+        let keys = [day.into(), keys.step, keys.api, keys.upstream, keys.model, keys.key.unwrap_or(0)];
+        rusqlite::params_from_iter(keys.into_iter().chain(self.columns()))
     }
 
     fn of_step(&self, keys: &Keys) -> impl Params {
-        rusqlite::params_from_iter([
-            keys.step,
-            keys.api,
-            keys.upstream,
-            keys.model,
-            self.calls,
-            self.failures,
-            self.usage_calls,
-            self.estimated_calls,
-            self.input,
-            self.cache_read,
-            self.cache_write,
-            self.output,
-            self.reasoning,
-        ])
+        let keys = [keys.step, keys.api, keys.upstream, keys.model];
+        rusqlite::params_from_iter(keys.into_iter().chain(self.columns()))
+    }
+
+    fn columns(&self) -> [i64; 9] {
+        let Self { calls, failures, usage_calls, estimated_calls, input, cache_read, cache_write, output, reasoning } =
+            *self;
+        [calls, failures, usage_calls, estimated_calls, input, cache_read, cache_write, output, reasoning]
     }
 }
 

@@ -60,7 +60,10 @@ impl Service {
         in_force.keys.restore(&store.spent()?);
         in_force.keys.set(keys);
         let serving = gateway.bind().await.map_err(gateway_fault)?;
-        RunningGateway::new(&serving.listening).write(home)?;
+        if let Err(fault) = RunningGateway::new(&serving.listening).write(home) {
+            // It serves all the same, on a full disk too.
+            tracing::warn!("other commands will not see that this gateway runs: {fault}");
+        }
         let follower = follow(store.clone(), in_force.clone());
         let expiry = keeping::expire(store.clone(), keeping::retention(settings));
         Ok(Service {

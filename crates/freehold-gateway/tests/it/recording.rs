@@ -45,7 +45,13 @@ fn answers_that_cannot_be_recorded_are_served_and_counted() {
         assert_eq!((whole.status, whole.body().await), (200, (b"{}".to_vec(), Piece::End)));
         assert_eq!(streamed, (b"data: [DONE]\n\n".to_vec(), Piece::End));
         let health = caller::get(house.addr, "/healthz").await.json().await;
-        assert_eq!(health["recorder"]["dropped"], 2);
+        let recorder = &health["recorder"];
+        assert_eq!(recorder["dropped"], 2);
+        let reasons = recorder["dropped_because"].as_object().unwrap();
+        assert_eq!(reasons.values().filter_map(serde_json::Value::as_u64).sum::<u64>(), 2, "{reasons:?}");
+        let none = ["recorded", "queued", "indexed", "index_lag_calls", "log_bytes_in_use", "sync_failures"];
+        assert!(none.iter().all(|name| recorder[name] == 0), "{recorder}");
+        assert!(recorder["log_bytes"].is_u64() && recorder["last_sync_us"].is_u64(), "{recorder}");
     });
 }
 

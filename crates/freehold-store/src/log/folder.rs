@@ -62,7 +62,7 @@ impl Folder {
         let mut text = String::new();
         let mut lock = &self.lock;
         let read = lock.rewind().and_then(|()| lock.take(STATE_BYTES_MAX).read_to_string(&mut text));
-        match (read, text.trim_end().split_once(' ')) {
+        match (read, text.lines().next().and_then(|line| line.split_once(' '))) {
             (Ok(_), Some(("clean", number))) => number.parse().map_or(State::Unknown, State::Clean),
             (Ok(_), Some(("open", since))) => State::Open(since.to_owned()),
             _ => State::Unknown,
@@ -77,9 +77,10 @@ impl Folder {
             State::Unknown => String::new(),
         };
         let mut lock = &self.lock;
+        // What is there is written over, since a full disk may not give back the room of what is cut off.
         lock.rewind()?;
-        lock.set_len(0)?;
-        lock.write_all(text.as_bytes())
+        lock.write_all(text.as_bytes())?;
+        lock.set_len(text.len() as u64)
     }
 
     /// Brings the word of how the log is left to the disk.

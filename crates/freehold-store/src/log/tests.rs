@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::cursor::Cursor;
 use super::segment::Spare;
 use super::*;
+use crate::sample;
 use crate::store::Store;
 
 fn options(segment_bytes: u64) -> Options {
@@ -21,29 +22,7 @@ fn log(home: &Path, position: u64) -> Log {
 }
 
 fn call(n: u64) -> Call {
-    Call {
-        id: format!("call-{n}"),
-        at_ms: n as i64,
-        api: Api::OpenAiChat,
-        step: "triage".to_owned(),
-        step_by: "head".to_owned(),
-        run: None,
-        model: "large".to_owned(),
-        upstream: "vendor".to_owned(),
-        served_model: None,
-        request: vec![n as u8; 50],
-        response: Vec::new(),
-        streamed: false,
-        status: 200,
-        failure: None,
-        usage: None,
-        is_estimated: false,
-        timings: Timings::default(),
-        reference: None,
-        key: None,
-        generation: 0,
-        kept: Kept::default(),
-    }
+    Call { request: vec![n as u8; 50], ..sample::call(format!("call-{n}"), n as i64) }
 }
 
 fn frame(call: &Call) -> Vec<u8> {

@@ -1,10 +1,10 @@
 //! What is masked and what stays: tables of forms, escapes, streams, and properties of the result.
 
-use freehold_wire::{Api, Kept, Timings};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sample;
 
 const KINDS: [&str; 5] = ["email", "phone", "card", "iban", "key"];
 
@@ -13,29 +13,7 @@ fn all() -> Masking {
 }
 
 fn call(request: impl Into<Vec<u8>>, response: impl Into<Vec<u8>>) -> Call {
-    Call {
-        id: "a".to_owned(),
-        at_ms: 0,
-        api: Api::OpenAiChat,
-        step: "s".to_owned(),
-        step_by: "head".to_owned(),
-        run: None,
-        model: "m".to_owned(),
-        upstream: "u".to_owned(),
-        served_model: None,
-        request: request.into(),
-        response: response.into(),
-        streamed: false,
-        status: 200,
-        failure: None,
-        usage: None,
-        is_estimated: false,
-        timings: Timings::default(),
-        reference: None,
-        key: None,
-        generation: 0,
-        kept: Kept::default(),
-    }
+    Call { request: request.into(), response: response.into(), ..sample::call("a", 0) }
 }
 
 fn masked(body: &str) -> String {

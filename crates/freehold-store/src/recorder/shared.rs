@@ -288,7 +288,7 @@ impl Shared {
 
     pub(super) fn stats(&self) -> RecorderStats {
         let dropped_because = lock(&self.dropped).clone();
-        let (log_bytes, _) = self.log.bytes();
+        let (log_bytes, log_bytes_in_use) = self.log.bytes();
         let position = lock(&self.progress).position;
         let (write_error, index_error) = (lock(&self.write_error).clone(), lock(&self.index_error).clone());
         RecorderStats {
@@ -299,6 +299,7 @@ impl Shared {
             indexed: self.indexed.load(Ordering::Relaxed),
             index_lag_calls: self.log.written().saturating_sub(position.max(self.log.session() - 1)),
             log_bytes,
+            log_bytes_in_use,
             last_sync_us: self.last_sync_us.load(Ordering::Relaxed),
             sync_failures: self.sync_failures.load(Ordering::Relaxed),
             last_error: write_error.or_else(|| index_error.clone()),

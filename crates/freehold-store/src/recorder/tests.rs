@@ -1,10 +1,10 @@
 //! The queue before the log, without the threads that would empty it.
 
-use freehold_wire::{Api, Call, Kept, Timings};
 use tokio::sync::oneshot;
 
 use super::shared::FULL_REASON;
 use super::*;
+use crate::sample;
 
 fn shared(home: &Path, config: RecorderConfig) -> Shared {
     let options = Options { bytes_max: config.log_bytes_max, segment_bytes: config.segment_bytes, seal: None };
@@ -13,29 +13,7 @@ fn shared(home: &Path, config: RecorderConfig) -> Shared {
 }
 
 fn item(at_ms: i64) -> (Item, oneshot::Receiver<()>) {
-    let call = Call {
-        id: at_ms.to_string(),
-        at_ms,
-        api: Api::OpenAiChat,
-        step: String::new(),
-        step_by: String::new(),
-        run: None,
-        model: String::new(),
-        upstream: String::new(),
-        served_model: None,
-        request: vec![b'x'; 1_000],
-        response: Vec::new(),
-        streamed: false,
-        status: 200,
-        failure: None,
-        usage: None,
-        is_estimated: false,
-        timings: Timings::default(),
-        reference: None,
-        key: None,
-        generation: 0,
-        kept: Kept::default(),
-    };
+    let call = Call { request: vec![b'x'; 1_000], ..sample::call(at_ms.to_string(), at_ms) };
     let (receipt, outcome) = oneshot::channel();
     let mut frame = Vec::new();
     assert!(Options { bytes_max: 0, segment_bytes: 0, seal: None }.write(&call, &mut frame));

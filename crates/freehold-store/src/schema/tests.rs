@@ -6,6 +6,10 @@ const FIRST: Migration = Migration { to: 1, sql: "CREATE TABLE kept (text TEXT);
 const SECOND: Migration = Migration { to: 2, sql: "ALTER TABLE kept ADD COLUMN second TEXT DEFAULT 'second'" };
 const BROKEN: Migration = Migration { to: 3, sql: "CREATE TABLE half (x); SELECT no_such_function()" };
 
+fn open(path: &Path, migrations: &[Migration]) -> Result<Connection, Error> {
+    open_for(path, migrations, Sharing::All)
+}
+
 fn found(path: &Path) -> u32 {
     version(&Connection::open(path).unwrap(), path).unwrap()
 }

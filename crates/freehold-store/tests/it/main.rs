@@ -11,6 +11,8 @@ mod failed_writes;
 mod full_disk;
 mod generations;
 mod keys;
+#[cfg(target_os = "linux")]
+mod no_room;
 mod opening;
 mod recorder;
 mod sample;
