@@ -88,13 +88,13 @@ pub(crate) async fn walk(
             tracing::warn!(%error, "somebody else is asked");
             // Who rests was not asked.
             if !matches!(error, CallError::Resting { .. }) {
-                record.note_attempt(&error.to_string());
+                record.note_attempt(&error);
             }
             continue;
         }
         // What an upstream said itself tells the caller more than that another one could not be reached.
         let Some((hop, request, response)) = attempts.kept.take() else { return Err((error, record)) };
-        record.note_attempt(&error.to_string());
+        record.note_attempt(&error);
         name_server(on, &hop, &mut record);
         return match exchange::answer(on, (&hop, request), response, (&arrived.view, &mut record)).await {
             Ok(answered) => Ok(respond(on, answered, record, arrived.permit).await),

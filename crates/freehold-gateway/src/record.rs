@@ -12,11 +12,12 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use freehold_store::{Receipt, Recorder};
-use freehold_wire::{Answer, Api, Call, Failure, Timings, Usage, answers, estimate, requests, stream};
+use freehold_wire::{Answer, Api, Attempt, Call, Failure, Timings, Usage, answers, estimate, requests, stream};
 
 use crate::admit::Principal;
 use crate::budget::{Exhausted, Spend};
 use crate::digest::Passing;
+use crate::error::CallError;
 use crate::observe::Observer;
 use crate::told::Told;
 use crate::traces::Context;
@@ -129,6 +130,7 @@ pub(crate) fn blank(api: Api, stamp: Stamp) -> Call {
         key: None,
         is_estimated: false,
         generation: 0,
+        attempts: Vec::new(),
         kept: freehold_wire::Kept::default(),
     }
 }
@@ -212,9 +214,12 @@ impl OpenRecord {
         &mut self.draft_mut().told
     }
 
-    /// Notes an attempt that did not lead to the answer.
-    pub(crate) fn note_attempt(&mut self, what: &str) {
-        self.draft_mut().told.attempts.push(what.to_owned());
+    /// Notes that whoever was asked last did not give the answer.
+    pub(crate) fn note_attempt(&mut self, error: &CallError) {
+        let Draft { call, begun, .. } = self.draft_mut();
+        let (upstream, model) = (call.upstream.clone(), call.served_model.clone());
+        let after_us = micros(begun.elapsed());
+        call.attempts.push(Attempt { upstream, model, failure: error.failure(), after_us });
     }
 
     /// Says in an answer's headers which call this is, who served it, and what was done to it on the way.
@@ -377,9 +382,7 @@ struct Reading {
 }
 
 fn finish(draft: Box<Draft>, mut ending: Ending, bytes_max: usize) -> Call {
-    let Draft {
-        mut call, request, mut answer, answer_bytes, codings, reader, is_foreign, told, passing, spend, ..
-    } = *draft;
+    let Draft { mut call, request, mut answer, answer_bytes, codings, reader, is_foreign, passing, spend, .. } = *draft;
     call.request = Vec::from(request);
     if let Some(passed) = passing {
         return finish_passed(call, &passed, ending);
@@ -399,13 +402,23 @@ fn finish(draft: Box<Draft>, mut ending: Ending, bytes_max: usize) -> Call {
     let limit = || (!is_kept_whole).then(|| error::over_limit(answer_bytes, answer.len()));
     // A caller may leave as soon as the closing event is there; such a call is whole.
     let failure = ending.failure.filter(|failure| !(reading.is_complete && failure.kind == "client_left"));
-    call.failure = failure.or(call.failure).or_else(limit).or(reading.failure).map(|failure| told.explain(failure));
+    let failure = failure.or(call.failure).or_else(limit).or(reading.failure);
+    call.failure = failure.map(|failure| explained(failure, &call.attempts));
     count(&mut call, ending.usage, reading.answer);
     if let Some(spend) = spend {
         spend.settle(&call);
     }
     call.response = answer;
     call
+}
+
+/// Adds to a failure what came of the attempts before it.
+fn explained(failure: Failure, attempts: &[Attempt]) -> Failure {
+    if attempts.is_empty() {
+        return failure;
+    }
+    let before: Vec<&str> = attempts.iter().map(|attempt| attempt.failure.message.as_str()).collect();
+    Failure { message: format!("{}; before that: {}", failure.message, before.join("; ")), ..failure }
 }
 
 /// Fills in tokens and model; what the upstream did not count is counted here, and marked as such.

@@ -101,7 +101,7 @@ pub(crate) fn wrong_method(path: &str, allowed: &'static str) -> Response<ReplyB
     response
 }
 
-/// Says in the headers which call this is and who served it.
+/// Says in the headers which call this is, who served it, and how often somebody was asked where that was more than once.
 pub(crate) fn mark(response: &mut HeaderMap, call: &Call) {
     let value = |text: &str| headers::value(text);
     response.insert(headers::CALL, value(&call.id));
@@ -109,6 +109,9 @@ pub(crate) fn mark(response: &mut HeaderMap, call: &Call) {
     let model = call.served_model.as_deref().unwrap_or(&call.model);
     response.insert(headers::SERVED_BY, value(&format!("{}/{model}", call.upstream)));
     response.insert(headers::GENERATION, HeaderValue::from(call.generation));
+    if !call.attempts.is_empty() {
+        response.insert(headers::ATTEMPTS, HeaderValue::from(call.attempts.len() + 1));
+    }
 }
 
 fn refusal(status: StatusCode, message: &str) -> Response<ReplyBody> {

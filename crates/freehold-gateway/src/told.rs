@@ -3,15 +3,13 @@
 use http::HeaderMap;
 use http::header::HeaderValue;
 
-use freehold_wire::{Api, Failure};
+use freehold_wire::Api;
 
 use crate::headers;
 
 /// What was done to a call on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    /// What came of the attempts before the last one.
-    pub attempts: Vec<String>,
     /// The dialect in which the upstream was asked, where it is not the caller's.
     pub translated: Option<Api>,
     /// The fields that the translation left out.
@@ -25,9 +23,6 @@ pub(crate) struct Told {
 impl Told {
     /// Says it in headers.
     pub(crate) fn mark(&self, marks: &mut HeaderMap) {
-        if !self.attempts.is_empty() {
-            marks.insert(headers::ATTEMPTS, HeaderValue::from(self.attempts.len() + 1));
-        }
         if let Some(spoken) = self.translated {
             marks.insert(headers::TRANSLATED, HeaderValue::from_static(spoken.as_str()));
         }
@@ -40,13 +35,5 @@ impl Told {
         if self.is_estimated {
             marks.insert(headers::ESTIMATED, HeaderValue::from_static("true"));
         }
-    }
-
-    /// Adds to a failure what came of the attempts before it.
-    pub(crate) fn explain(&self, failure: Failure) -> Failure {
-        if self.attempts.is_empty() {
-            return failure;
-        }
-        Failure { message: format!("{}; before that: {}", failure.message, self.attempts.join("; ")), ..failure }
     }
 }

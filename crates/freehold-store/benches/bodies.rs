@@ -97,6 +97,7 @@ fn call(id: String, run: &str, request: String, response: String) -> Call {
         key: None,
         is_estimated: false,
         generation: 0,
+        attempts: Vec::new(),
         kept: Kept::default(),
     }
 }

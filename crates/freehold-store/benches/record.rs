@@ -77,6 +77,7 @@ fn call(n: usize) -> Call {
         key: None,
         is_estimated: false,
         generation: 0,
+        attempts: Vec::new(),
         kept: freehold_wire::Kept::default(),
     }
 }

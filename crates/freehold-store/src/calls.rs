@@ -1,6 +1,6 @@
 //! Calls as rows: written once, read back whole.
 
-use freehold_wire::{Call, Failure, Kept, Reference, ReferenceKind, Timings, Usage};
+use freehold_wire::{Attempt, Call, Failure, Kept, Reference, ReferenceKind, Timings, Usage};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::body::{self, BodyReader};
@@ -29,9 +29,10 @@ pub(crate) enum Added {
 
 const INSERT_CALL: &str = "INSERT INTO call (id, at_ms, step, found_by, api, upstream, model, served_model, run, \
     answered, streamed, status, generation, failure_kind, failure_message, input, cache_read, output, first_byte_us, \
-    total_us, reference_kind, reference_value, cache_write, reasoning, is_estimated, key, masked, kept) \
+    total_us, reference_kind, reference_value, cache_write, reasoning, is_estimated, key, masked, kept, \
+    attempts) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
-    ?24, ?25, ?26, ?27, ?28) \
+    ?24, ?25, ?26, ?27, ?28, ?29) \
     ON CONFLICT (id) DO NOTHING";
 /// Names are looked up by subqueries: a cached statement with an outer join would be prepared anew each time.
 const SELECT_CALL: &str = "SELECT c.id, c.at_ms, (SELECT text FROM name WHERE id = c.api), \
@@ -40,7 +41,7 @@ const SELECT_CALL: &str = "SELECT c.id, c.at_ms, (SELECT text FROM name WHERE id
     (SELECT text FROM name WHERE id = c.served_model), c.row, c.streamed, c.status, c.failure_kind, \
     c.failure_message, c.input, c.cache_read, c.cache_write, c.output, c.reasoning, c.is_estimated, c.first_byte_us, \
     c.total_us, c.reference_kind, c.reference_value, c.generation, (SELECT text FROM name WHERE id = c.key), c.masked, \
-    c.kept FROM call c WHERE c.row = ?1";
+    c.kept, c.attempts FROM call c WHERE c.row = ?1";
 const SELECT_ROW: &str = "SELECT row FROM call WHERE id = ?1";
 
 impl Store {
@@ -105,12 +106,18 @@ pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call)
         keys.key,
         masked,
         kept,
+        attempts(call),
     ])?;
     if added == 0 {
         return Ok(Added::Present);
     }
     interned.bodies.write(connection, connection.last_insert_rowid(), call)?;
     Ok(Added::New(keys))
+}
+
+fn attempts(call: &Call) -> Option<String> {
+    let written = || serde_json::to_string(&call.attempts).expect("names, texts and numbers are always JSON");
+    (!call.attempts.is_empty()).then(written)
 }
 
 /// Returns the numbers under which a call is summed.
@@ -178,6 +185,7 @@ fn read(connection: &Connection, bodies: &BodyReader, row: &Row<'_>) -> Result<C
     let instead = body::read_instead(connection, number, row.get(27).map_err(sql())?)?;
     let (request, response) = bodies.read_or(connection, number, instead.as_ref())?;
     let kept = Kept { masked: row.get(26).map_err(sql())?, instead };
+    let attempts = read_attempts(row.get(28).map_err(sql())?)?;
     let rest = || -> rusqlite::Result<Call> {
         Ok(Call {
             id: row.get(0)?,
@@ -200,10 +208,17 @@ fn read(connection: &Connection, bodies: &BodyReader, row: &Row<'_>) -> Result<C
             reference,
             generation: count(row, 24)?,
             key: row.get(25)?,
+            attempts,
             kept,
         })
     };
     rest().map_err(sql())
+}
+
+fn read_attempts(written: Option<String>) -> Result<Vec<Attempt>, Error> {
+    let read = |written: String| serde_json::from_str(&written);
+    let unreadable = |error: serde_json::Error| Error::Unreadable { what: "attempts", found: error.to_string() };
+    written.map_or(Ok(Vec::new()), read).map_err(unreadable)
 }
 
 fn read_failure(row: &Row<'_>) -> rusqlite::Result<Option<Failure>> {

@@ -25,6 +25,7 @@ pub(crate) fn call(id: impl Into<String>, at_ms: i64) -> Call {
         reference: None,
         key: None,
         generation: 0,
+        attempts: Vec::new(),
         kept: Kept::default(),
     }
 }

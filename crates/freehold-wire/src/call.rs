@@ -48,8 +48,24 @@ pub struct Call {
     pub key: Option<String>,
     /// The generation of routes that decided who answered; 0 before the first move.
     pub generation: u64,
+    /// Those who were asked before, and why that came to nothing; in their order.
+    pub attempts: Vec<Attempt>,
     /// What of the bodies is kept.
     pub kept: Kept,
+}
+
+/// Somebody who was asked for the answer of a call and did not give it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The name of the upstream.
+    pub upstream: String,
+    /// The model that it was asked for, where that differs from the one that the caller asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What went wrong.
+    pub failure: Failure,
+    /// When that was known, in microseconds since the call began.
+    pub after_us: u64,
 }
 
 /// What of a call's bodies is kept; by default both, as they were.

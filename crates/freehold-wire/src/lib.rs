@@ -20,6 +20,6 @@ pub mod write;
 
 pub use answer::{Answer, Finish, ToolCall, Usage};
 pub use api::{Api, Dialect, UnknownApi};
-pub use call::{Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings};
+pub use call::{Attempt, Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings};
 pub use error_body::{ErrorKind, VendorError, error_body};
 pub use request::{Message, Part, Request, ResponseFormat, Role, Sampling, Tool, ToolChoice};

@@ -76,6 +76,7 @@ fn call(number: u64) -> Call {
         key: None,
         is_estimated: false,
         generation: 0,
+        attempts: Vec::new(),
         kept: freehold_wire::Kept::default(),
     }
 }

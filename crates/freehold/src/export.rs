@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use freehold_store::{Selection, Store};
-use freehold_wire::{Call, Failure, Instead, Reference, Timings, Usage};
+use freehold_wire::{Attempt, Call, Failure, Instead, Reference, Timings, Usage};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -38,6 +38,8 @@ struct Line<'c> {
     streamed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'c Failure>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    attempts: &'c [Attempt],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<&'c Usage>,
     is_estimated: bool,
@@ -113,6 +115,7 @@ fn line(call: &Call) -> Line<'_> {
         status: call.status,
         streamed: call.streamed,
         failure: call.failure.as_ref(),
+        attempts: &call.attempts,
         usage: call.usage.as_ref(),
         is_estimated: call.is_estimated,
         timings: &call.timings,

@@ -39,7 +39,7 @@ pub(super) async fn ask(
     let sent = request::make(to, arrived, record, headers)?;
     let response = until_answered(on, (at, &to, &sent), record, attempts).await?;
     if attempts.others == Others::Some && Found::head(response.status(), response.headers()).is_upstreams_fault() {
-        let error = CallError::Status { upstream: to.upstream.name.clone(), status: response.status() };
+        let error = status(&to, &response);
         attempts.kept = Some((hop.clone(), sent, response));
         return Err(error);
     }
@@ -56,22 +56,23 @@ async fn until_answered(
     let mut retries = 0;
     loop {
         let answer = attempt(on, &on.current.breakers[at], (to, sent), attempts.others).await;
-        let (found, what) = match &answer {
+        let (found, error) = match &answer {
             Ok(response) if response.status().is_success() => return answer,
-            Ok(response) => {
-                let status = response.status();
-                let what = || CallError::Status { upstream: to.upstream.name.clone(), status }.to_string();
-                (Found::head(status, response.headers()), what())
-            }
-            Err(error) => (Found::error(error), error.to_string()),
+            Ok(response) => (Found::head(response.status(), response.headers()), &status(to, response)),
+            Err(error) => (Found::error(error), error),
         };
         let Some(wait) = found.wait(retries, to.upstream.retries_max, attempts.seed) else { return answer };
-        tracing::info!(failed = %what, wait_ms = wait.as_millis(), "an upstream is asked again");
-        record.note_attempt(&what);
+        tracing::info!(failed = %error, wait_ms = wait.as_millis(), "an upstream is asked again");
+        record.note_attempt(error);
         drop(answer);
         tokio::time::sleep(wait).await;
         retries += 1;
     }
+}
+
+/// Returns the error that an answer is.
+fn status(to: &To<'_>, response: &Response<Incoming>) -> CallError {
+    CallError::Status { upstream: to.upstream.name.clone(), status: response.status() }
 }
 
 /// Sends a request once, if the upstream is not at rest, and tells its breaker how it went.

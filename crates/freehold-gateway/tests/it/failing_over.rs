@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use freehold_gateway::{Breaker, Upstream};
-use freehold_wire::Api;
+use freehold_wire::{Api, Call};
 
 use crate::caller::{self, Piece, Reply};
 use crate::house::{self, House};
@@ -12,6 +12,7 @@ use crate::mock::Mock;
 
 const CHAT: &str = "/v1/chat/completions";
 const REQUEST: &str = r#"{"model":"gpt-4o","messages":[]}"#;
+const ANSWER: &str = r#"{"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
 
 fn vendor(name: &str, addr: SocketAddr, change: impl FnOnce(&mut Upstream)) -> Upstream {
     let mut upstream = house::upstream(name, addr, &Api::DIALECTS);
@@ -21,6 +22,12 @@ fn vendor(name: &str, addr: SocketAddr, change: impl FnOnce(&mut Upstream)) -> U
 
 async fn deserted() -> SocketAddr {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Who was asked in vain: upstream, model and kind of failure.
+fn tried(call: &Call) -> Vec<(&str, Option<&str>, &str)> {
+    let attempts = call.attempts.iter();
+    attempts.map(|one| (one.upstream.as_str(), one.model.as_deref(), one.failure.kind.as_str())).collect()
 }
 
 async fn posted(house: &House) -> tokio::net::TcpStream {
@@ -38,10 +45,16 @@ fn upstream_is_asked_again_as_often_as_is_set_and_the_attempts_are_told() {
         drop(mock.next().await);
         let last = mock.next().await;
         assert_eq!((last.body.as_slice(), last.header("authorization")), (REQUEST.as_bytes(), Some("Bearer callers")));
-        last.whole("200 OK", "", "{}").await;
+        last.whole("200 OK", "", ANSWER).await;
         let mut reply = Reply::read(socket).await;
         assert_eq!((reply.status, reply.header("x-freehold-attempts")), (200, Some("3")));
         reply.body().await;
+        let call = house.recorded(&reply.call_id());
+        assert_eq!(call.failure, None);
+        assert_eq!(tried(&call), [("vendor", None, "upstream_status"), ("vendor", None, "cut")]);
+        assert!(call.attempts[0].failure.message.contains("answered 503"), "{:?}", call.attempts);
+        assert!(call.attempts[0].after_us <= call.attempts[1].after_us, "{:?}", call.attempts);
+        assert!(call.attempts[1].after_us <= call.timings.total_us, "{:?}", call.attempts);
 
         let socket = posted(&house).await;
         for _ in 0..3 {
@@ -96,11 +109,15 @@ fn others_stand_in_for_one_that_fails_in_their_order() {
         reply.body().await;
         let call = house.recorded(&reply.call_id());
         assert_eq!((call.upstream.as_str(), call.served_model.as_deref()), ("last", Some("qwen")));
+        let gone = ("gone", None, "connect");
+        assert_eq!(tried(&call), [("first", None, "upstream_status"), gone, gone, gone]);
 
         // What the caller did wrong would be wrong everywhere.
         let socket = posted(&house).await;
         first.next().await.whole("400 Bad Request", "", "{}").await;
-        assert_eq!(Reply::read(socket).await.status, 400);
+        let mut reply = Reply::read(socket).await;
+        reply.body().await;
+        assert_eq!((reply.status, house.recorded(&reply.call_id()).attempts), (400, vec![]));
         assert!(last.is_untouched());
     });
 }

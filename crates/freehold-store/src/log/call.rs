@@ -1,9 +1,11 @@
 //! A call as the bytes of a frame: small, versioned, and read with every length checked.
 
-use freehold_wire::{Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings, Usage};
+use freehold_wire::{Attempt, Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings, Usage};
 
 /// The version of these bytes; it is their first.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version that had no attempts, which a log may still hold.
+const WITHOUT_ATTEMPTS: u8 = 1;
 
 /// Bytes that are no call, or one that a newer program wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,10 +36,7 @@ pub(crate) fn write(call: &Call, out: &mut Vec<u8>) {
     optional(out, call.served_model.as_ref(), |out, model| bytes(out, model.as_bytes()));
     out.push(u8::from(call.streamed));
     number(out, call.status.into());
-    optional(out, call.failure.as_ref(), |out, failure| {
-        bytes(out, failure.kind.as_bytes());
-        bytes(out, failure.message.as_bytes());
-    });
+    optional(out, call.failure.as_ref(), failure);
     optional(out, call.usage.as_ref(), |out, usage| {
         [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning]
             .into_iter()
@@ -52,6 +51,8 @@ pub(crate) fn write(call: &Call, out: &mut Vec<u8>) {
     });
     optional(out, call.key.as_ref(), |out, key| bytes(out, key.as_bytes()));
     number(out, call.generation);
+    number(out, call.attempts.len() as u64);
+    call.attempts.iter().for_each(|tried| attempt(out, tried));
     kept(out, &call.kept);
     bytes(out, &call.request);
     bytes(out, &call.response);
@@ -60,7 +61,8 @@ pub(crate) fn write(call: &Call, out: &mut Vec<u8>) {
 /// Reads a call from all of `bytes`.
 pub(crate) fn read(bytes: &[u8]) -> Result<Call, Unreadable> {
     let mut rest = Rest { bytes };
-    if rest.byte("version")? != VERSION {
+    let version = rest.byte("version")?;
+    if !(WITHOUT_ATTEMPTS..=VERSION).contains(&version) {
         return Err(Unreadable::Without { what: "version" });
     }
     let call = Call {
@@ -75,9 +77,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Call, Unreadable> {
         served_model: rest.optional("served model", |rest| rest.text("served model"))?,
         streamed: rest.flag("stream mark")?,
         status: u16::try_from(rest.number("status")?).map_err(|_| Unreadable::Without { what: "status" })?,
-        failure: rest.optional("failure", |rest| {
-            Ok(Failure { kind: rest.text("kind of failure")?, message: rest.text("message")? })
-        })?,
+        failure: rest.optional("failure", Rest::failure)?,
         usage: rest.optional("usage", Rest::usage)?,
         is_estimated: rest.flag("estimate mark")?,
         timings: Timings {
@@ -87,6 +87,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Call, Unreadable> {
         reference: rest.optional("reference", Rest::reference)?,
         key: rest.optional("key", |rest| rest.text("key"))?,
         generation: rest.number("generation")?,
+        attempts: if version == WITHOUT_ATTEMPTS { Vec::new() } else { rest.attempts()? },
         kept: rest.kept()?,
         request: rest.slice("request")?.to_vec(),
         response: rest.slice("response")?.to_vec(),
@@ -112,6 +113,18 @@ fn optional<T>(out: &mut Vec<u8>, value: Option<&T>, write: impl FnOnce(&mut Vec
     if let Some(value) = value {
         write(out, value);
     }
+}
+
+fn failure(out: &mut Vec<u8>, failure: &Failure) {
+    bytes(out, failure.kind.as_bytes());
+    bytes(out, failure.message.as_bytes());
+}
+
+fn attempt(out: &mut Vec<u8>, attempt: &Attempt) {
+    bytes(out, attempt.upstream.as_bytes());
+    optional(out, attempt.model.as_ref(), |out, model| bytes(out, model.as_bytes()));
+    failure(out, &attempt.failure);
+    number(out, attempt.after_us);
 }
 
 fn kept(out: &mut Vec<u8>, kept: &Kept) {
@@ -191,6 +204,24 @@ impl<'a> Rest<'a> {
         read: impl FnOnce(&mut Self) -> Result<T, Unreadable>,
     ) -> Result<Option<T>, Unreadable> {
         if self.flag(what)? { read(self).map(Some) } else { Ok(None) }
+    }
+
+    fn failure(&mut self) -> Result<Failure, Unreadable> {
+        Ok(Failure { kind: self.text("kind of failure")?, message: self.text("message")? })
+    }
+
+    fn attempts(&mut self) -> Result<Vec<Attempt>, Unreadable> {
+        let what = "attempt";
+        let mut attempts = Vec::new();
+        for _ in 0..self.number(what)? {
+            attempts.push(Attempt {
+                upstream: self.text(what)?,
+                model: self.optional(what, |rest| rest.text(what))?,
+                failure: self.failure()?,
+                after_us: self.number(what)?,
+            });
+        }
+        Ok(attempts)
     }
 
     fn usage(&mut self) -> Result<Usage, Unreadable> {

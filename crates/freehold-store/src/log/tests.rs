@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use freehold_wire::{Api, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings, Usage};
+use freehold_wire::{Api, Attempt, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings, Usage};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -58,9 +58,10 @@ fn any_call() -> impl Strategy<Value = Call> {
     let texts = (vec(".{0,12}", 6), optional(), optional(), optional());
     let numbers = (any::<i64>(), any::<u16>(), option::of(any::<u64>()), any::<u64>(), any::<u64>());
     let bodies = (vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..300));
-    let rest = (option::of(any::<[u64; 5]>()), any::<bool>(), any_reference(), any_kept(), 0..Api::ALL.len());
+    let marks = (vec(any_attempt(), 0..3), any_kept());
+    let rest = (option::of(any::<[u64; 5]>()), any::<bool>(), any_reference(), marks, 0..Api::ALL.len());
     (texts, numbers, bodies, rest).prop_map(|((texts, run, served_model, key), numbers, bodies, rest)| {
-        let (usage, flag, reference, kept, api) = rest;
+        let (usage, flag, reference, (attempts, kept), api) = rest;
         let [id, step, step_by, model, upstream, message] = <[String; 6]>::try_from(texts).unwrap();
         Call {
             id,
@@ -83,6 +84,7 @@ fn any_call() -> impl Strategy<Value = Call> {
             reference,
             key,
             generation: numbers.4,
+            attempts,
             kept,
         }
     })
@@ -98,6 +100,13 @@ fn any_reference() -> impl Strategy<Value = Option<Reference>> {
     option::of(
         reference.prop_map(move |(kind, value)| Reference { kind: kinds[kind], value: serde_json::json!([value]) }),
     )
+}
+
+fn any_attempt() -> impl Strategy<Value = Attempt> {
+    (vec(".{0,9}", 3), option::of(".{0,9}"), any::<u64>()).prop_map(|(texts, model, after_us)| {
+        let [upstream, kind, message] = <[String; 3]>::try_from(texts).unwrap();
+        Attempt { upstream, model, failure: Failure { kind, message }, after_us }
+    })
 }
 
 fn any_kept() -> impl Strategy<Value = Kept> {
@@ -123,9 +132,9 @@ proptest! {
         drop(frame::read(&bytes, at, 1));
         prop_assert_eq!(frame::find(&bytes, at, 1, 0), None);
         // Bytes behind a right beginning.
-        let mut begun = vec![1];
-        begun.extend(bytes);
-        drop(call::read(&begun));
+        for version in [1, 2] {
+            drop(call::read(&[&[version], bytes.as_slice()].concat()));
+        }
     }
 
     #[test]
@@ -158,6 +167,17 @@ proptest! {
             }
         }
     }
+}
+
+/// Bytes as programs wrote them that knew no attempts: a log that was left behind is read by the next version.
+#[test]
+fn call_of_the_first_version_is_read() {
+    let mut bytes = Vec::new();
+    call::write(&call(7), &mut bytes);
+    bytes[0] = 1;
+    let (request, response, kept) = (1 + 50, 1, 2);
+    let count = bytes.remove(bytes.len() - request - response - kept - 1);
+    assert_eq!((count, call::read(&bytes)), (0, Ok(call(7))));
 }
 
 #[test]

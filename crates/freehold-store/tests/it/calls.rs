@@ -1,10 +1,15 @@
 //! Calls imported, summed by step, listed as cases and read back.
 
 use freehold_store::{Imported, StepSummary, Traffic};
-use freehold_wire::{Api, Call, Reference, ReferenceKind, Timings, Usage};
+use freehold_wire::{Api, Attempt, Call, Failure, Reference, ReferenceKind, Timings, Usage};
 use serde_json::json;
 
 use crate::sample::{call, failed, store};
+
+fn attempt(model: Option<String>) -> Attempt {
+    let failure = Failure { kind: "timeout".to_owned(), message: "upstream \"ü\" did not answer".to_owned() };
+    Attempt { upstream: "ü".to_owned(), model, failure, after_us: 12 }
+}
 
 #[test]
 fn call_is_read_back_whole() {
@@ -21,6 +26,7 @@ fn call_is_read_back_whole() {
         key: Some("billing".to_owned()),
         reference: Some(Reference { kind: ReferenceKind::Label, value: json!({"order": [1, 2.5, null, "ü"]}) }),
         generation: 3,
+        attempts: [None, Some("small".to_owned())].map(attempt).to_vec(),
         ..failed("full", 1_700_000_000_123)
     };
     let bare = Call {

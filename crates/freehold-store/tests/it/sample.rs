@@ -34,6 +34,7 @@ pub(crate) fn call(id: &str, at_ms: i64) -> Call {
         key: None,
         is_estimated: false,
         generation: 0,
+        attempts: Vec::new(),
         kept: freehold_wire::Kept::default(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use freehold_wire::{Api, Call, Failure, Instead, Kept, Reference, Timings, Usage};
+use freehold_wire::{Api, Attempt, Call, Failure, Instead, Kept, Reference, Timings, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -45,6 +45,8 @@ struct Fields<'a> {
     status: u16,
     streamed: bool,
     failure: Option<Failure>,
+    #[serde(default)]
+    attempts: Vec<Attempt>,
     usage: Option<Usage>,
     is_estimated: bool,
     timings: Timings,
@@ -56,16 +58,8 @@ struct Fields<'a> {
 
 /// Reads the line of an export; `None` for any other line.
 pub(super) fn call_of(text: &str) -> Result<Option<Call>, LineError> {
-    if !text.contains("\"export\"") {
+    if !text.contains("\"export\"") || !has_mark(text)? {
         return Ok(None);
-    }
-    match serde_json::from_str::<Mark>(text)?.export {
-        None => return Ok(None),
-        Some(version) if version > VERSION => {
-            let found = format!("version {version}, this program reads versions up to {VERSION}");
-            return Err(LineError::Field { field: "export", found });
-        }
-        Some(_) => {}
     }
     let fields: Fields<'_> = serde_json::from_str(text)?;
     let api: Api = fields.api.parse().map_err(|error: freehold_wire::UnknownApi| wrong("api", &error))?;
@@ -89,6 +83,7 @@ pub(super) fn call_of(text: &str) -> Result<Option<Call>, LineError> {
         streamed: fields.streamed,
         status: fields.status,
         failure: fields.failure,
+        attempts: fields.attempts,
         usage: fields.usage,
         is_estimated: fields.is_estimated,
         timings: fields.timings,
@@ -96,6 +91,17 @@ pub(super) fn call_of(text: &str) -> Result<Option<Call>, LineError> {
         key: fields.key,
         generation: fields.generation,
     }))
+}
+
+/// Returns whether a line says that it is of an export, of a version that is read here.
+fn has_mark(text: &str) -> Result<bool, LineError> {
+    match serde_json::from_str::<Mark>(text)?.export {
+        Some(version) if version > VERSION => {
+            let found = format!("version {version}, this program reads versions up to {VERSION}");
+            Err(LineError::Field { field: "export", found })
+        }
+        found => Ok(found.is_some()),
+    }
 }
 
 fn body(json: Option<&RawValue>, text: Option<&str>, hex: Option<&str>) -> Option<Vec<u8>> {

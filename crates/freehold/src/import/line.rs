@@ -114,6 +114,7 @@ fn spelt(fields: Fields<'_>, default_at_ms: i64) -> Result<Call, LineError> {
         key: None,
         is_estimated: false,
         generation: 0,
+        attempts: Vec::new(),
         kept: freehold_wire::Kept::default(),
     })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use freehold_store::{Limits, Seal, Store};
-use freehold_wire::{Api, Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings, Usage};
+use freehold_wire::{Api, Attempt, Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings, Usage};
 use serde_json::{Value, json};
 
 use crate::running::run;
@@ -32,8 +32,18 @@ fn call(id: &str, request: impl Into<Vec<u8>>, response: impl Into<Vec<u8>>) -> 
         reference: None,
         key: None,
         generation: 0,
+        attempts: Vec::new(),
         kept: Kept::default(),
     }
+}
+
+fn failure(kind: &str, message: &str) -> Failure {
+    Failure { kind: kind.to_owned(), message: message.to_owned() }
+}
+
+fn tried_before() -> Vec<Attempt> {
+    let failure = failure("connect", "refused");
+    vec![Attempt { upstream: "first".to_owned(), model: Some("large-3".to_owned()), failure, after_us: 4 }]
 }
 
 /// One call of each kind that the record can hold.
@@ -50,6 +60,7 @@ fn every_kind() -> Vec<Call> {
             reference: Some(Reference { kind: ReferenceKind::Label, value: json!({"a": [1, null]}) }),
             key: Some("team".to_owned()),
             generation: 7,
+            attempts: tried_before(),
             kept: Kept { masked: true, instead: None },
             step_by: "header".to_owned(),
             ..whole.clone()
@@ -62,13 +73,10 @@ fn every_kind() -> Vec<Call> {
         },
         Call {
             status: 429,
-            failure: Some(Failure { kind: "upstream_status".to_owned(), message: "429".to_owned() }),
+            failure: Some(failure("upstream_status", "429")),
             ..call("failed", "{}", r#"{"error":{"type":"rate_limit"}}"#)
         },
-        Call {
-            failure: Some(Failure { kind: "connect".to_owned(), message: "refused".to_owned() }),
-            ..Call { status: 502, ..call("unanswered", "{}", "") }
-        },
+        Call { failure: Some(failure("connect", "refused")), ..Call { status: 502, ..call("unanswered", "{}", "") } },
         call("two lines", "{\n  \"model\": \"large\"\n}", " {} "),
         Call { api: Api::Opaque, ..call("bytes", [0, 159, 255], [255]) },
         Call { api: Api::AnthropicMessages, at_ms: -1, ..call("no JSON", "plain \"text\"", "also\tplain") },
