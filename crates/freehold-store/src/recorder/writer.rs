@@ -32,7 +32,14 @@ fn append(shared: &Shared, batch: Vec<Item>) {
     let outcomes = shared.log.append(&mut frames);
     shared.release(calls, bytes);
     for ((at_ms, receipt), outcome) in rest.into_iter().zip(outcomes) {
-        settle(shared, at_ms, outcome.map(|_| Some(receipt)));
+        match outcome {
+            Ok(_) => settle(shared, at_ms, Ok(Some(receipt))),
+            Err(refusal) => {
+                settle(shared, at_ms, Err(refusal));
+                // Whoever learns that the call was dropped finds it counted.
+                drop(receipt);
+            }
+        }
     }
 }
 
