@@ -64,6 +64,8 @@ pub struct GatewayConfig {
     pub idle_timeout: Duration,
     /// How long a caller may take nothing of its answer before the connection is closed.
     pub write_timeout: Duration,
+    /// How long a call may take from its head to the end of its answer; `None` for as long as it takes.
+    pub call_timeout: Option<Duration>,
     /// How long an unused connection to an upstream is kept.
     pub pool_idle_timeout: Duration,
     /// The most unused connections that are kept for each upstream.
@@ -103,6 +105,7 @@ impl Default for GatewayConfig {
             first_byte_timeout: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
+            call_timeout: None,
             pool_idle_timeout: Duration::from_secs(60),
             pool_idle_max: 256,
             hold_max: Duration::from_secs(2),
@@ -210,6 +213,7 @@ impl GatewayConfig {
             ("connect_timeout", !self.connect_timeout.is_zero()),
             ("first_byte_timeout", !self.first_byte_timeout.is_zero()),
             ("idle_timeout", !self.idle_timeout.is_zero()),
+            ("call_timeout", self.call_timeout.is_none_or(|limit| !limit.is_zero())),
         ];
         if let Some((name, _)) = limits.into_iter().find(|(_, is_fine)| !is_fine) {
             return Err(Error::Setting { name, found: "zero lets nothing through" });

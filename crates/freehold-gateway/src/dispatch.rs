@@ -10,10 +10,13 @@ mod sending;
 mod translated;
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Frame;
+use tokio::time::Instant;
 
 use crate::admit::Permit;
 use crate::breaker::Others;
@@ -73,11 +76,14 @@ pub(crate) async fn walk(
         if let Err(error) = afford(on, hop, &arrived, &mut record) {
             return Err((error, record));
         }
-        let asked = match hop {
-            Hop::Engine { model, .. } => own::ask(on, model, &arrived, &mut record).await,
-            Hop::Upstream { .. } => exchange::ask(on, hop, &mut arrived, (&mut record, &mut attempts)).await,
+        let limit = CallLimit::of(on, &record);
+        let asking = async {
+            match hop {
+                Hop::Engine { model, .. } => own::ask(on, model, &arrived, &mut record).await,
+                Hop::Upstream { .. } => exchange::ask(on, hop, &mut arrived, (&mut record, &mut attempts)).await,
+            }
         };
-        let error = match asked {
+        let error = match within(limit, asking).await {
             Ok(answered) => return Ok(respond(on, answered, record, arrived.permit).await),
             Err(error) => error,
         };
@@ -96,12 +102,37 @@ pub(crate) async fn walk(
         let Some((hop, request, response)) = attempts.kept.take() else { return Err((error, record)) };
         record.note_attempt(&error);
         name_server(on, &hop, &mut record);
-        return match exchange::answer(on, (&hop, request), response, (&arrived.view, &mut record)).await {
+        let answering = exchange::answer(on, (&hop, request), response, (&arrived.view, &mut record));
+        return match within(limit, answering).await {
             Ok(answered) => Ok(respond(on, answered, record, arrived.permit).await),
             Err(error) => Err((error, record)),
         };
     }
     Err((CallError::Internal("the plan of the call is empty"), record))
+}
+
+/// The moment at which a call has taken as long as it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallLimit {
+    pub until: Instant,
+    pub after: Duration,
+}
+
+impl CallLimit {
+    /// Returns the limit of a call, where there is one.
+    pub(crate) fn of(on: On<'_>, record: &OpenRecord) -> Option<Self> {
+        let after = on.current.config.call_timeout?;
+        Some(CallLimit { until: (record.begun() + after).into(), after })
+    }
+}
+
+/// Waits for somebody as long as the call may take.
+pub(crate) async fn within<T>(
+    limit: Option<CallLimit>,
+    asked: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let Some(CallLimit { until, after }) = limit else { return asked.await };
+    tokio::time::timeout_at(until, asked).await.unwrap_or(Err(CallError::CallTimeout { after }))
 }
 
 /// Sees to it that the caller may ask whoever is next, and can pay for it.
@@ -152,6 +183,7 @@ pub(crate) fn terms(on: On<'_>, record: &OpenRecord) -> Terms {
         upstream: record.call().upstream.clone(),
         api: record.call().api,
         idle_timeout: config.idle_timeout,
+        limit: CallLimit::of(on, record),
         record_wait: config.record_wait,
         on_record_failure: config.on_record_failure,
     }

@@ -95,6 +95,8 @@ pub(crate) enum CallError {
     Unread(String),
     #[error("upstream {upstream:?} stood still for {} ms in the middle of its answer", after.as_millis())]
     Idle { upstream: String, after: Duration },
+    #[error("the call was not over within its limit of {} ms", after.as_millis())]
+    CallTimeout { after: Duration },
     #[error("upstream {upstream:?} broke off its answer: {found}")]
     Cut { upstream: String, found: String },
     #[error("{source}")]
@@ -144,9 +146,10 @@ impl CallError {
             | CallError::Silent { .. }
             | CallError::Unreadable { .. }
             | CallError::AnswerTooLarge { .. } => StatusCode::BAD_GATEWAY,
-            CallError::ConnectTimeout { .. } | CallError::FirstByte { .. } | CallError::Idle { .. } => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            CallError::ConnectTimeout { .. }
+            | CallError::FirstByte { .. }
+            | CallError::Idle { .. }
+            | CallError::CallTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             CallError::Engine { source, .. } => engine_status(source),
             CallError::NotRecorded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -183,6 +186,11 @@ impl CallError {
         matches!(self, CallError::Budget(_))
     }
 
+    /// Returns whether a limit of the gateway's own ended an answer in the middle, and not whoever gave it.
+    pub(crate) fn is_own_limit(&self) -> bool {
+        matches!(self, CallError::Idle { .. } | CallError::CallTimeout { .. })
+    }
+
     /// Returns what the record says of it.
     pub(crate) fn failure(&self) -> Failure {
         let kind = match self {
@@ -193,6 +201,7 @@ impl CallError {
             CallError::ConnectTimeout { .. }
             | CallError::FirstByte { .. }
             | CallError::Idle { .. }
+            | CallError::CallTimeout { .. }
             | CallError::BodyTimeout { .. } => "timeout",
             CallError::Cut { .. } => "cut",
             CallError::BodyBroken => "client_left",

@@ -43,7 +43,8 @@ pub(crate) async fn serve(shared: &Shared, mut request: Request<Incoming>, stamp
     let (parts, body) = request.into_parts();
     let seen = Arc::new(Passing::default());
     name(&parts, &seen, &mut record);
-    match pass(on, (parts, body, seen), &mut record).await {
+    let limit = dispatch::CallLimit::of(on, &record);
+    match dispatch::within(limit, pass(on, (parts, body, seen), &mut record)).await {
         Ok((response, source)) => respond(on, response, source, (record, permit)),
         Err(error) => calls::refuse(on, record, error).await,
     }

@@ -251,6 +251,11 @@ impl OpenRecord {
         draft.codings = codings;
     }
 
+    /// Returns whether the answer is a stream of events that can be read as it is.
+    pub(crate) fn is_plain_stream(&self) -> bool {
+        self.draft.as_ref().is_some_and(|draft| draft.call.streamed && draft.codings.is_empty())
+    }
+
     /// Notes that an upstream has begun to answer in a stream that does not reach the caller as it is.
     pub(crate) fn upstream_streams(&mut self, spoken: Api) {
         self.upstream_answers(StatusCode::OK, Shape::Streamed, Vec::new());

@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use serde_json::{Value, json};
 
-use freehold_wire::{Api, Call, error_body};
+use freehold_wire::{Api, Call, ErrorKind, error_body};
 
 use crate::error::CallError;
 use crate::headers;
@@ -77,8 +77,8 @@ pub(crate) fn error_event(api: Api, error: &CallError) -> Vec<u8> {
     let body = error_body(api, error.kind(), &error.to_string());
     let event: &[u8] = match api {
         Api::OpenAiResponses => {
-            let body =
-                json!({"type": "error", "code": "insufficient_quota", "message": error.to_string(), "param": null});
+            let code = if error.kind() == ErrorKind::Quota { "insufficient_quota" } else { "server_error" };
+            let body = json!({"type": "error", "code": code, "message": error.to_string(), "param": null});
             return format!("event: error\ndata: {body}\n\n").into_bytes();
         }
         Api::AnthropicMessages | Api::AnthropicCountTokens => b"event: error\n",

@@ -19,6 +19,7 @@ use freehold_wire::{Api, Failure};
 use crate::admit::Permit;
 use crate::budget::Refusal;
 use crate::config::OnRecordFailure;
+use crate::dispatch::CallLimit;
 use crate::error::CallError;
 use crate::record::{Closing, Ending, OpenRecord};
 use crate::reply;
@@ -51,6 +52,7 @@ pub(crate) struct Terms {
     pub upstream: String,
     pub api: Api,
     pub idle_timeout: Duration,
+    pub limit: Option<CallLimit>,
     pub record_wait: Duration,
     pub on_record_failure: OnRecordFailure,
 }
@@ -66,7 +68,11 @@ pub(crate) struct Tee {
     may_hold: bool,
     /// Whether what seems to be the closing event has come.
     has_closed: bool,
+    /// Whether what has left ends where an event ends.
+    is_between_events: bool,
     pause: Pin<Box<Sleep>>,
+    /// Until when the call as a whole may take.
+    limit: Option<Pin<Box<Sleep>>>,
     _permit: Permit,
 }
 
@@ -110,21 +116,29 @@ impl Tee {
         (record, permit): (OpenRecord, Permit),
     ) -> Self {
         let pause = Box::pin(tokio::time::sleep(terms.idle_timeout));
+        let limit = terms.limit.map(|limit| Box::pin(tokio::time::sleep_until(limit.until)));
         let may_hold = !terms.record_wait.is_zero();
         Tee {
             source,
             record: Some(record),
             terms,
             state: State::Passing,
+            is_between_events: ready.is_empty(),
             ready,
             may_hold,
             has_closed: false,
             pause,
+            limit,
             _permit: permit,
         }
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let (Some(sleep), Some(CallLimit { after, .. })) = (&mut self.limit, self.terms.limit)
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Step::Broken(CallError::CallTimeout { after }));
+        }
         let polled = match &mut self.source {
             Source::Upstream(body) | Source::Unframed(body) => {
                 Pin::new(&mut *body).poll_frame(cx).map(|frame| match frame {
@@ -180,6 +194,9 @@ impl Tee {
             Step::Piece { frame, ending: None } => {
                 let is_closing = frame.data_ref().is_some_and(|piece| closes(self.terms.api, piece));
                 self.has_closed |= is_closing;
+                if let Some(piece) = frame.data_ref().filter(|piece| !piece.is_empty()) {
+                    self.is_between_events = ends_event(piece);
+                }
                 if matches!(self.state, State::Passing) && !(is_closing && self.may_hold) {
                     return Some(frame);
                 }
@@ -206,7 +223,20 @@ impl Tee {
         }
     }
 
+    /// Ends an answer that cannot go on: with an event that tells why, where the gateway's own limit ended a stream between two
+    /// events, else by breaking the connection.
     fn break_off(&mut self, error: CallError) {
+        let takes_events = |record: &OpenRecord| record.is_plain_stream() && self.terms.api != Api::Opaque;
+        if error.is_own_limit()
+            && self.is_between_events
+            && !self.has_closed
+            && let Some(record) = self.record.as_mut().filter(|record| takes_events(record))
+        {
+            let event = reply::error_event(self.terms.api, &error);
+            record.keep(&event);
+            self.ready.push_back(Frame::data(event.into()));
+            return self.commit(Ending { failure: Some(error.failure()), ..Ending::default() });
+        }
         drop(self.close(Ending { failure: Some(error.failure()), ..Ending::default() }));
         self.state = State::Breaking(Some(Box::new(error)));
     }
@@ -332,6 +362,11 @@ fn cut_short(record: &OpenRecord, api: Api, piece: &[u8]) -> Option<(Bytes, Endi
     let error = CallError::Budget(Refusal::Exhausted(Box::new(exhausted.clone())));
     let last = [&piece[..end], &reply::error_event(api, &error)].concat();
     Some((last.into(), Ending { failure: Some(error.failure()), ..Ending::default() }))
+}
+
+/// Returns whether a piece ends where an event ends.
+fn ends_event(piece: &[u8]) -> bool {
+    piece.ends_with(b"\n\n") || piece.ends_with(b"\r\n\r\n")
 }
 
 /// Returns where the first event that ends in a piece ends.

@@ -11,6 +11,7 @@ mod faults;
 mod hardening;
 mod house;
 mod keys;
+mod limits;
 mod listening;
 mod mock;
 mod observing;

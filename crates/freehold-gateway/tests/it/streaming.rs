@@ -167,16 +167,31 @@ fn caller_that_leaves_before_the_answer_begins_is_recorded_too() {
 }
 
 #[test]
-fn stream_that_stands_still_is_broken_off() {
+fn stream_that_stands_still_ends_in_an_error_event() {
     house::run(async {
         let (house, mut mock) = streaming(|config| config.idle_timeout = Duration::from_millis(50)).await;
         let (exchange, mut reply) = begun(&house, &mut mock).await;
         assert_eq!(reply.piece().await, bytes(FIRST));
-        assert_eq!(reply.piece().await, Piece::Broken);
+        let (rest, end) = reply.body().await;
+        let (rest, id) = (String::from_utf8(rest).unwrap(), reply.call_id());
+        assert_eq!(end, Piece::End);
+        assert!(rest.starts_with("data: {\"error\":{") && rest.contains("stood still for 50 ms"), "{rest}");
         exchange.closed().await;
-        let id = reply.call_id();
         let (store, _home) = house.stop(Duration::from_secs(30)).await;
-        assert_eq!(store.call(&id).unwrap().unwrap().failure.unwrap().kind, "timeout");
+        let call = store.call(&id).unwrap().unwrap();
+        assert_eq!((call.failure.unwrap().kind.as_str(), call.response), ("timeout", format!("{FIRST}{rest}").into()));
+    });
+}
+
+#[test]
+fn stream_that_stands_still_within_an_event_is_broken_off() {
+    house::run(async {
+        let (house, mut mock) = streaming(|config| config.idle_timeout = Duration::from_millis(50)).await;
+        let (mut exchange, mut reply) = begun(&house, &mut mock).await;
+        assert_eq!(reply.piece().await, bytes(FIRST));
+        exchange.chunk("data: {\"half\":").await;
+        assert_eq!(reply.body().await, (b"data: {\"half\":".to_vec(), Piece::Broken));
+        exchange.closed().await;
     });
 }
 

@@ -35,6 +35,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "connect_timeout_ms",
             "first_byte_timeout_s",
             "idle_timeout_s",
+            "call_timeout_s",
             "write_timeout_s",
         ],
     ),

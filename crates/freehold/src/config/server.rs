@@ -57,6 +57,8 @@ pub struct Server {
     pub first_byte_timeout_s: u64,
     /// How long an upstream may pause in mid-answer.
     pub idle_timeout_s: u64,
+    /// How long a call may take as a whole; 0 for as long as it takes.
+    pub call_timeout_s: u64,
     /// How long a caller may take nothing of its answer.
     pub write_timeout_s: u64,
 }
@@ -123,6 +125,7 @@ impl Server {
         config.connect_timeout = Duration::from_millis(self.connect_timeout_ms);
         config.first_byte_timeout = Duration::from_secs(self.first_byte_timeout_s);
         config.idle_timeout = Duration::from_secs(self.idle_timeout_s);
+        config.call_timeout = (self.call_timeout_s > 0).then(|| Duration::from_secs(self.call_timeout_s));
         config.write_timeout = Duration::from_secs(self.write_timeout_s);
         Ok(())
     }
