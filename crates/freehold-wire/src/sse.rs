@@ -93,6 +93,12 @@ impl Decoder {
         events.pop().flatten()
     }
 
+    /// Returns whether the next byte begins an event, wherever the stream was cut.
+    pub(crate) fn is_between_events(&self) -> bool {
+        let is_blank = self.line.is_empty() && self.event_bytes == 0 && !self.has_data && self.event.event.is_empty();
+        is_blank && !(self.after_cr || self.at_start || self.is_skipping)
+    }
+
     /// Returns how many events were dropped because they were too long.
     pub fn dropped(&self) -> u64 {
         self.dropped

@@ -5,6 +5,7 @@ mod event;
 mod messages;
 mod progress;
 mod responses;
+mod template;
 mod usage_filter;
 
 pub(crate) use progress::sum;
@@ -12,9 +13,12 @@ pub(crate) use progress::sum;
 pub use event::{Event, ToolKind};
 pub use usage_filter::UsageEventFilter;
 
+use memchr::memmem;
+
 use crate::error_body::VendorError;
 use crate::{Answer, Api, Dialect, sse};
 use progress::Progress;
+use template::Template;
 
 /// The most bytes of text, reasoning and arguments that are kept of one answer.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -27,6 +31,8 @@ pub const TOOL_CALLS_MAX: usize = 16 * 1024;
 pub struct Events {
     decoder: sse::Decoder,
     form: Form,
+    /// The event that came last, where the next may differ from it in nothing but its text.
+    template: Option<Template>,
     /// The dropped events that were told of.
     dropped: u64,
 }
@@ -46,7 +52,7 @@ impl Events {
             Dialect::Responses => Form::Responses(responses::State::default()),
             Dialect::Messages => Form::Messages(messages::State::default()),
         };
-        Events { decoder: sse::Decoder::default(), form, dropped: 0 }
+        Events { decoder: sse::Decoder::default(), form, template: None, dropped: 0 }
     }
 
     /// Takes a piece of any size and returns what it tells.
@@ -54,17 +60,47 @@ impl Events {
     /// What cannot be read is skipped; an event longer than [`sse::EVENT_BYTES_MAX`] is told as an error.
     pub fn push(&mut self, piece: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
-        for event in self.decoder.push_all(piece) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let template = self.template.as_ref().filter(|_| self.decoder.is_between_events());
+            rest = match template.and_then(|template| template.take(rest)) {
+                Some((event, after)) => {
+                    events.push(event);
+                    after
+                }
+                None => {
+                    let (first, after) = rest.split_at(memmem::find(rest, b"\n\n").map_or(rest.len(), |at| at + 2));
+                    self.parse(first, &mut events);
+                    after
+                }
+            };
+        }
+        events
+    }
+
+    /// Takes a piece in which hardly more than one event ends.
+    fn parse(&mut self, piece: &[u8], events: &mut Vec<Event>) {
+        let begins = self.decoder.is_between_events();
+        let told_before = events.len();
+        let ended = self.decoder.push_all(piece);
+        let is_one = begins && self.decoder.is_between_events() && matches!(ended.as_slice(), [Some(_)]);
+        for event in &ended {
             match event {
-                Some(event) => self.take(&event, &mut events),
-                None => self.dropped(&mut events),
+                Some(event) => self.take(event, events),
+                None => self.dropped(events),
             }
         }
         // The one that is being dropped has not ended, so that all events of this piece came before it.
         if self.decoder.dropped() > self.dropped {
-            self.dropped(&mut events);
+            self.dropped(events);
         }
-        events
+        if !ended.is_empty() {
+            self.template = match self.form {
+                Form::Chat(_) | Form::Messages(_) if is_one => Template::learn(piece, &events[told_before..]),
+                // Each event of a Responses stream has its own number.
+                _ => None,
+            };
+        }
     }
 
     /// Ends the stream and returns what was still to be told.

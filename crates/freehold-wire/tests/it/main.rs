@@ -12,6 +12,7 @@ mod requests;
 mod rewrite;
 mod round_trip;
 mod sse;
+mod stream_texts;
 mod stream_usage;
 mod streams;
 mod translate_requests;
