@@ -1,6 +1,6 @@
 //! The log of new calls: where a call is kept before it is in the store's tables.
 //!
-//! Frames are appended to zero-filled files that are used again once their calls are in the tables. What is appended has
+//! Frames are appended to files that are used again once their calls are in the tables. What is appended has
 //! reached the kernel, so it outlives the process; it is on the disk after the next `sync`.
 
 pub(crate) mod call;
@@ -26,6 +26,8 @@ use rusqlite::Connection;
 
 use crate::log::call::Unreadable;
 use crate::log::mover::Mover;
+pub(crate) use segment::Making;
+
 use crate::log::segment::{Head, Segment, Spare};
 use crate::log::shelf::Shelf;
 use crate::seal::{Purpose, Seal};
@@ -37,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) bytes_max: u64,
     /// The size of a file, once the log has grown; a frame that is larger gets a file of its own.
     pub(crate) segment_bytes: u64,
+    /// What new files hold.
+    pub(crate) making: Making,
     /// What calls are sealed with, where they are.
     pub(crate) seal: Option<Seal>,
 }
@@ -351,7 +355,8 @@ pub(crate) fn recover(connection: &mut Connection, database: &Path, seal: Option
     let position = mover::position(connection)?;
     let mut gaps = mover::cut(connection, &folder.state())?;
     // Nothing is appended, so there is no limit to keep.
-    let options = Options { bytes_max: u64::MAX, segment_bytes: u64::MAX, seal: seal.cloned() };
+    let options =
+        Options { bytes_max: u64::MAX, segment_bytes: u64::MAX, making: Making::Reserved, seal: seal.cloned() };
     let log = Log::open(folder, options, position)?;
     let mut mover = Mover::new(position, database, seal.cloned());
     let mut calls = 0;

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::keeping::Keeping;
 use crate::log::mover::{self, Mover};
-use crate::log::{Folder, Log, Options, Refusal, State, this_boot};
+use crate::log::{Folder, Log, Making, Options, Refusal, State, this_boot};
 use crate::recorder::indexer::Indexer;
 use crate::recorder::shared::{Item, Shared};
 use crate::seal::Seal;
@@ -152,8 +152,15 @@ impl Recorder {
         let folder = take(home)?;
         let position = mover::position(&connection).map_err(Error::sql("read the position of the log"))?;
         let gaps = mover::cut(&connection, &folder.state()).map_err(Error::sql("read the last call"))?;
-        let options =
-            Options { bytes_max: config.log_bytes_max, segment_bytes: config.segment_bytes, seal: seal.clone() };
+        let options = Options {
+            bytes_max: config.log_bytes_max,
+            segment_bytes: config.segment_bytes,
+            making: match config.acknowledge {
+                Acknowledge::Kernel => Making::Reserved,
+                Acknowledge::Disk => Making::Filled,
+            },
+            seal: seal.clone(),
+        };
         let log = Log::open(folder, options.clone(), position).map_err(fail)?;
         match log.folder().set_state(&State::Open(this_boot())) {
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {

@@ -1,4 +1,4 @@
-//! A file of the log: zero-filled once when it is made, then written over again and again.
+//! A file of the log: made once, then written over again and again.
 //!
 //! Writing over blocks that are there needs no change of the file system's own books, which makes bringing the bytes to the
 //! disk several times as quick as growing a file.
@@ -25,6 +25,15 @@ pub(crate) struct Head {
     pub(crate) first: u64,
 }
 
+/// What a new file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// Zeros that are on the disk, so that its first use reaches the disk as quickly as every later one.
+    Filled,
+    /// Room that the file system has set aside. That takes no time, but everything is written once instead of twice.
+    Reserved,
+}
+
 /// A file that is ready to be written over.
 #[derive(Debug, Clone)]
 pub(crate) struct Spare {
@@ -48,28 +57,25 @@ pub(crate) struct Segment {
 }
 
 impl Spare {
-    /// Makes a file of that many zero bytes, and waits until they are on the disk.
-    pub(crate) fn make(path: &Path, bytes: u64) -> io::Result<Self> {
-        let made = Self::fill(path, bytes);
+    /// Makes a file of that many bytes, and waits until it is on the disk.
+    pub(crate) fn make(path: &Path, bytes: u64, making: Making) -> io::Result<Self> {
+        let made = Self::made(path, bytes, making);
         if made.is_err() {
-            // What could not be filled only takes room that is missing already.
+            // What could not be made only takes room that is missing already.
             drop(std::fs::remove_file(path));
         }
         made
     }
 
-    fn fill(path: &Path, bytes: u64) -> io::Result<Self> {
+    fn made(path: &Path, bytes: u64, making: Making) -> io::Result<Self> {
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path)?;
-        let zeros = vec![0; FILL_BYTES];
-        let mut at = 0;
-        while at < bytes {
-            let piece = usize::try_from(bytes - at).map_or(FILL_BYTES, |rest| rest.min(FILL_BYTES));
-            write_at(&file, &zeros[..piece], at)?;
-            at += piece as u64;
+        let is_reserved = making == Making::Reserved && reserve(&file, bytes)?;
+        if !is_reserved {
+            fill(&file, bytes)?;
         }
         file.sync_all()?;
         Ok(Self { path: path.to_owned(), file: file.into(), bytes })
@@ -176,6 +182,37 @@ impl Head {
         let head = Self { number: number(8), session: number(16), first: number(24) };
         (head.bytes() == *bytes).then_some(head)
     }
+}
+
+/// Sets room aside for a file that is empty; false where the file system does not know how.
+fn reserve(file: &File, bytes: u64) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+
+        match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOTSUP | Errno::NOSYS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, bytes);
+        Ok(false)
+    }
+}
+
+fn fill(file: &File, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; FILL_BYTES];
+    let mut at = 0;
+    while at < bytes {
+        let piece = usize::try_from(bytes - at).map_or(FILL_BYTES, |rest| rest.min(FILL_BYTES));
+        write_at(file, &zeros[..piece], at)?;
+        at += piece as u64;
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

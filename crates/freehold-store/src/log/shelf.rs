@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::log::Options;
 use crate::log::folder::Folder;
-use crate::log::segment::{Head, Segment, Spare};
+use crate::log::segment::{Head, Making, Segment, Spare};
 
 /// The size of a log's first files; later ones are as large as all before them, up to the size that is set.
 pub(crate) const FIRST_BYTES: u64 = 1 << 20;
@@ -23,6 +23,7 @@ pub(crate) struct Shelf {
     /// Held while a file is made.
     making: Mutex<()>,
     limits: Limits,
+    made: Making,
 }
 
 #[derive(Clone, Copy)]
@@ -51,7 +52,7 @@ impl Shelf {
         let limits = Limits { bytes_max: options.bytes_max, segment_bytes: options.segment_bytes };
         let mut files = Files { live, spares, bytes, next_use, next_file, refused: None };
         files.trim(limits);
-        Self { files: Mutex::new(files), making: Mutex::default(), limits }
+        Self { files: Mutex::new(files), making: Mutex::default(), limits, made: options.making }
     }
 
     /// Begins to use a file that is ready and has room for a frame of that size; `None` where there is none.
@@ -82,7 +83,7 @@ impl Shelf {
     pub(crate) fn make(&self, folder: &Folder, frame_bytes: usize) -> Result<(), String> {
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((path, bytes)) = self.plan(folder, frame_bytes)? else { return Ok(()) };
-        let made = Spare::make(&path, bytes).and_then(|spare| folder.sync().map(|()| spare));
+        let made = Spare::make(&path, bytes, self.made).and_then(|spare| folder.sync().map(|()| spare));
         let mut files = self.files();
         match made {
             Ok(spare) => {

@@ -14,7 +14,7 @@ use crate::sample;
 use crate::store::Store;
 
 fn options(segment_bytes: u64) -> Options {
-    Options { bytes_max: 1 << 30, segment_bytes, seal: None }
+    Options { bytes_max: 1 << 30, segment_bytes, making: Making::Filled, seal: None }
 }
 
 fn log(home: &Path, position: u64) -> Log {

@@ -7,7 +7,12 @@ use super::*;
 use crate::sample;
 
 fn shared(home: &Path, config: RecorderConfig) -> Shared {
-    let options = Options { bytes_max: config.log_bytes_max, segment_bytes: config.segment_bytes, seal: None };
+    let options = Options {
+        bytes_max: config.log_bytes_max,
+        segment_bytes: config.segment_bytes,
+        making: Making::Reserved,
+        seal: None,
+    };
     let folder = Folder::take(home).unwrap().unwrap();
     Shared::new(Log::open(folder, options, 0).unwrap(), config, crate::gap::Pending::default())
 }
@@ -16,7 +21,7 @@ fn item(at_ms: i64) -> (Item, oneshot::Receiver<()>) {
     let call = Call { request: vec![b'x'; 1_000], ..sample::call(at_ms.to_string(), at_ms) };
     let (receipt, outcome) = oneshot::channel();
     let mut frame = Vec::new();
-    assert!(Options { bytes_max: 0, segment_bytes: 0, seal: None }.write(&call, &mut frame));
+    assert!(Options { bytes_max: 0, segment_bytes: 0, making: Making::Reserved, seal: None }.write(&call, &mut frame));
     (Item { frame, at_ms, receipt }, outcome)
 }
 
