@@ -19,6 +19,9 @@ pub(crate) enum Json<'a> {
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
 }
 
+/// The objects of the vendors' APIs have about as many members, so that room for them is asked for once.
+const MEMBERS_USUAL: usize = 8;
+
 /// A field has not the form that its API gives it; the path is built from the inside out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -233,7 +236,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(MEMBERS_USUAL);
         while let Some((Json::Text(name), value)) = access.next_entry()? {
             members.push((name, value));
         }
