@@ -459,7 +459,7 @@ fn read(call: &Call, answer: &[u8], reader: Option<stream::Reader>) -> Reading {
         return match api {
             // A count is all there is in the answer to a question for one.
             Api::AnthropicCountTokens => Reading::default(),
-            _ => match answers::read(api, answer) {
+            _ => match answers::outline(api, answer).map_or_else(|| answers::read(api, answer), Ok) {
                 Ok(answer) => Reading { answer: Some(answer), ..Reading::default() },
                 Err(_) => Reading { failure: Some(error::unreadable(api)), ..Reading::default() },
             },

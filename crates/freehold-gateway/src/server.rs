@@ -54,7 +54,6 @@ pub struct Drained {
 }
 
 /// What every connection needs.
-#[derive(Clone)]
 struct Door {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -69,9 +68,9 @@ pub(crate) async fn bind(shared: Arc<Shared>) -> Result<Serving, Error> {
     let serving = Serving { listening, shared: Arc::clone(&shared), stop: stop.clone(), abort: abort.clone() };
     let seats = Arc::new(Semaphore::new(shared.config.connections_max.min(Semaphore::MAX_PERMITS)));
     let tracker = shared.keeper.tracker.clone();
-    let door = Door { shared, stop, abort };
+    let door = Arc::new(Door { shared, stop, abort });
     for listener in listeners {
-        tracker.spawn(accept(listener, Arc::clone(&seats), door.clone()));
+        tracker.spawn(accept(listener, Arc::clone(&seats), Arc::clone(&door)));
     }
     Ok(serving)
 }
@@ -109,7 +108,7 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(listener: Listener, seats: Arc<Semaphore>, door: Door) {
+async fn accept(listener: Listener, seats: Arc<Semaphore>, door: Arc<Door>) {
     let tracker = door.shared.keeper.tracker.clone();
     loop {
         let seated = async {
@@ -122,7 +121,7 @@ async fn accept(listener: Listener, seats: Arc<Semaphore>, door: Door) {
         };
         match accepted {
             Some((seat, Ok(accepted))) => {
-                tracker.spawn(serve(accepted, door.clone(), seat));
+                tracker.spawn(serve(accepted, Arc::clone(&door), seat));
             }
             Some((_, Err(error))) => {
                 tracing::warn!(%error, "could not accept a connection");
@@ -133,7 +132,7 @@ async fn accept(listener: Listener, seats: Arc<Semaphore>, door: Door) {
     }
 }
 
-async fn serve(accepted: Accepted, door: Door, seat: OwnedSemaphorePermit) {
+async fn serve(accepted: Accepted, door: Arc<Door>, seat: OwnedSemaphorePermit) {
     match accepted {
         Accepted::Plain(io) => begin(io, door).await,
         Accepted::Unix(io) => begin(io, door).await,
@@ -149,7 +148,7 @@ async fn serve(accepted: Accepted, door: Door, seat: OwnedSemaphorePermit) {
 }
 
 /// Begins a conversation without encryption, in which the first bytes tell what is spoken.
-async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut io: S, door: Door) {
+async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut io: S, door: Arc<Door>) {
     let config = &door.shared.config;
     let (spoken, first) = match config.http2 {
         false => (Spoken::Http1, Bytes::new()),
@@ -180,7 +179,7 @@ async fn opened<T>(door: &Door, limit: Duration, opening: impl Future<Output = s
     }
 }
 
-async fn converse<S>(io: S, spoken: Spoken, first: Bytes, door: Door)
+async fn converse<S>(io: S, spoken: Spoken, first: Bytes, door: Arc<Door>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -194,7 +193,7 @@ where
     }
 }
 
-async fn speak_http1<S>(io: TokioIo<Socket<S>>, door: Door) -> hyper::Result<()>
+async fn speak_http1<S>(io: TokioIo<Socket<S>>, door: Arc<Door>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -202,14 +201,15 @@ where
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(config.header_bytes_max);
     let service = service_fn(|request| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(answer(door.shared, request, &door.stop).await) }
+        let door = Arc::clone(&door);
+        async move { Ok::<_, Infallible>(answer(&door.shared, request, &door.stop).await) }
     });
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
     tokio::select! {
+        biased;
         ended = connection.as_mut() => return ended,
-        () = door.abort.cancelled() => return Ok(()),
+        // Nothing is aborted before it was told to stop.
         () = door.stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
@@ -218,7 +218,7 @@ where
     }
 }
 
-async fn speak_http2<S>(io: TokioIo<Socket<S>>, door: Door) -> hyper::Result<()>
+async fn speak_http2<S>(io: TokioIo<Socket<S>>, door: Arc<Door>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -234,8 +234,8 @@ where
     let begun = AtomicU64::new(0);
     let service = service_fn(|request| {
         begun.fetch_add(1, Ordering::Relaxed);
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(answer(door.shared, request, &door.stop).await) }
+        let door = Arc::clone(&door);
+        async move { Ok::<_, Infallible>(answer(&door.shared, request, &door.stop).await) }
     });
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
@@ -248,7 +248,6 @@ where
     };
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = door.abort.cancelled() => return Ok(()),
         () = door.stop.cancelled() => connection.as_mut().graceful_shutdown(),
         // Nothing new was asked for a while: what is in flight may end, and the connection with it.
         () = idle => connection.as_mut().graceful_shutdown(),
@@ -282,23 +281,23 @@ where
     }
 }
 
-async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>, stop: &CancellationToken) -> Response<ReplyBody> {
+async fn answer(shared: &Shared, mut request: Request<Incoming>, stop: &CancellationToken) -> Response<ReplyBody> {
     let path = request.uri().path();
     if let Some(api) = Api::at(path) {
         if request.method() != Method::POST {
             return reply::wrong_method(path, "POST");
         }
-        return calls::serve(&shared, api, request, stamp()).await;
+        return calls::serve(shared, api, request, stamp()).await;
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
         "/v1/models" | "/healthz" | "/readyz" | "/metrics" if !is_read => reply::wrong_method(path, "GET, HEAD"),
-        "/healthz" => status::health(&shared),
+        "/healthz" => status::health(shared),
         "/readyz" => status::ready(stop),
-        "/v1/models" | "/metrics" => status_for(&shared, &mut request),
-        _ if path.starts_with("/v1/") => match is_read.then(|| model_for(&shared, &mut request)).flatten() {
+        "/v1/models" | "/metrics" => status_for(shared, &mut request),
+        _ if path.starts_with("/v1/") => match is_read.then(|| model_for(shared, &mut request)).flatten() {
             Some(known) => known,
-            None => opaque::serve(&shared, request, stamp()).await,
+            None => opaque::serve(shared, request, stamp()).await,
         },
         _ => reply::unknown_path(path),
     }

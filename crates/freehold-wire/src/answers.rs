@@ -2,6 +2,7 @@
 
 mod chat;
 mod messages;
+mod outline;
 mod responses;
 
 pub(crate) use chat::{
@@ -13,6 +14,8 @@ pub(crate) use responses::{
     events as response_events, logprobs as response_logprobs, push_item as push_response_item,
     tool_call as response_tool_call,
 };
+
+pub use outline::outline;
 
 use crate::json::{Json, word};
 use crate::stream::{self, Event};

@@ -67,7 +67,8 @@ impl<T> Within<T> for Result<T, Fault> {
 
 impl<'a> Json<'a> {
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(text)
+        // Checked once as a whole, the text need not be checked string by string.
+        std::str::from_utf8(text).map_or_else(|_| serde_json::from_slice(text), serde_json::from_str)
     }
 
     /// Returns the kind of value with its article.
@@ -184,7 +185,7 @@ pub(crate) fn word(text: &str) -> String {
     if is_word { format!("{text:?}") } else { format!("a string of {} bytes", text.len()) }
 }
 
-impl<'de> Deserialize<'de> for Json<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
     }

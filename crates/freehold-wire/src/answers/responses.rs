@@ -96,7 +96,7 @@ fn finish(json: &Json<'_>) -> Option<Finish> {
     }
 }
 
-fn usage(usage: &Json<'_>) -> Option<Usage> {
+pub(super) fn usage(usage: &Json<'_>) -> Option<Usage> {
     let input = usage.count("input_tokens");
     let output = usage.count("output_tokens");
     if input.is_none() && output.is_none() {

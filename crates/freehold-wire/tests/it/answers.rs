@@ -4,7 +4,14 @@ use freehold_wire::{Answer, Api, Finish, ToolCall, Usage, answers};
 use serde_json::{Value, json};
 
 fn read(api: Api, body: &Value) -> Answer {
-    answers::read(api, body.to_string().as_bytes()).expect("the fixture is an answer")
+    let body = body.to_string();
+    let answer = answers::read(api, body.as_bytes()).expect("the fixture is an answer");
+    let outline = answers::outline(api, body.as_bytes());
+    assert_eq!(outline.is_some(), answer.usage.is_some(), "an outline is what tells tokens");
+    if let Some(outline) = outline {
+        assert_eq!((&outline.model, &outline.usage), (&answer.model, &answer.usage));
+    }
+    answer
 }
 
 /// Returns the answer; not every dialect tells cache writes or reasoning.
@@ -121,6 +128,7 @@ fn bodies_that_are_no_answers_are_refused() {
         (Api::OpenAiChat, &json!({"choices": []}), "an object without choices"),
         (Api::AnthropicMessages, &json!([1]), "an array"),
     ] {
+        assert_eq!(answers::outline(api, body.to_string().as_bytes()), None);
         let error = answers::read(api, body.to_string().as_bytes()).unwrap_err();
         assert_eq!(error.to_string(), format!("the body is not an answer of {api}: {found}"));
     }

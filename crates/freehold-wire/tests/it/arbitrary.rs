@@ -118,7 +118,12 @@ fn try_all(bytes: &[u8]) {
     drop((decoder.push(bytes), decoder.finish()));
     drop(requests::with_model(bytes, "m"));
     for api in Api::DIALECTS {
-        drop((requests::read(api, bytes), answers::read(api, bytes), requests::as_replay(api, bytes, "m")));
+        drop((requests::read(api, bytes), requests::as_replay(api, bytes, "m")));
+        let answer = answers::read(api, bytes);
+        if let Some(outline) = answers::outline(api, bytes) {
+            let answer = answer.expect("what has an outline can be read in full");
+            assert_eq!((outline.model, outline.usage), (answer.model, answer.usage));
+        }
         let mut reader = stream::Reader::new(api);
         reader.push(bytes);
         let outcome = reader.finish();
