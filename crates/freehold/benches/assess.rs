@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use freehold::assess::{Assessor, Question, Rerun};
 use freehold::config::{Layers, Settings};
-use freehold::facts::Facts;
+use freehold::facts::{PriceBook, Sellers};
 use freehold::sample::business::{self, Earlier, Split, StepName};
 use freehold::service;
 use freehold_evidence::Rule;
@@ -104,8 +104,8 @@ async fn assessed(settings: &Settings, calls: &[Call]) -> anyhow::Result<Duratio
     let home = tempfile::tempdir()?;
     let store = Store::open(home.path())?;
     store.import(calls)?;
-    let facts = Facts::embedded();
-    let assessor = Assessor { store: &store, settings, facts: &facts, program: program() };
+    let prices = PriceBook::load(None, Sellers::default())?;
+    let assessor = Assessor { store: &store, settings, prices: &prices, program: program() };
     let question = Question {
         step: STEP.to_owned(),
         candidate: "desk".to_owned(),

@@ -20,7 +20,7 @@ pub use replay::Progress;
 pub use result::AssessmentResult;
 
 use crate::config::Settings;
-use crate::facts::Facts;
+use crate::facts::PriceBook;
 use crate::names::Target;
 use crate::service;
 
@@ -31,7 +31,7 @@ pub struct Assessor<'a> {
     /// The upstreams and models.
     pub settings: &'a Settings,
     /// Prices.
-    pub facts: &'a Facts,
+    pub prices: &'a PriceBook,
     /// This binary, of which the engine's workers are copies.
     pub program: PathBuf,
 }

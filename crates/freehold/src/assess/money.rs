@@ -7,20 +7,24 @@ use super::ask::{Arms, Asked};
 use super::cases::Chosen;
 use super::replay::Replays;
 use super::result::Cost;
+use crate::facts::Tariff;
 
 /// Works out time and money of both sides.
 pub(super) fn cost(assessor: &Assessor<'_>, chosen: &Chosen, arms: &Arms, replays: &Replays) -> Cost {
     let recorded: Vec<Usage> = chosen.cases.iter().filter_map(|case| case.recorded.usage.or(case.call.usage)).collect();
     let answered: Vec<Usage> = replays.candidate_answers().filter_map(|answer| answer.usage).collect();
-    let incumbent = usd_per_1k(assessor, &chosen.incumbent.model, &recorded);
+    let prices = assessor.prices;
+    let incumbent = usd_per_1k(prices.current(&chosen.incumbent.upstream, &chosen.incumbent.model), &recorded);
     let (candidate, engine_s, basis) = match &arms.candidate {
         Asked::Engine { .. } => {
             let wall = replays.candidate_wall.map(|(wall, cases)| wall.as_secs_f64() / cases as f64 * 1e3);
             (None, wall, "our own engine costs machine time, which has no price here")
         }
-        Asked::Upstream { model, .. } => (usd_per_1k(assessor, model, &answered), None, "list prices of both models"),
+        Asked::Upstream { upstream, model, .. } => {
+            (usd_per_1k(prices.current(&upstream.name, model), &answered), None, "list prices of both models")
+        }
     };
-    let facts = assessor.facts.compiled_on();
+    let facts = prices.facts().compiled_on();
     let basis = match (incumbent, recorded.is_empty()) {
         (Some(_), _) => format!("{basis}; vendor prices as of {facts}"),
         (None, true) => format!("{basis}; the recorded calls do not say their tokens"),
@@ -40,9 +44,9 @@ pub(super) fn cost(assessor: &Assessor<'_>, chosen: &Chosen, arms: &Arms, replay
     }
 }
 
-fn usd_per_1k(assessor: &Assessor<'_>, model: &str, usages: &[Usage]) -> Option<f64> {
-    let price = assessor.facts.price(model)?;
-    let costs: Option<Vec<u64>> = usages.iter().map(|usage| price.cost_microusd(usage)).collect();
+fn usd_per_1k(tariff: Option<Tariff>, usages: &[Usage]) -> Option<f64> {
+    let tariff = tariff?;
+    let costs: Option<Vec<u64>> = usages.iter().map(|usage| tariff.cost_microusd(usage)).collect();
     let costs = costs.filter(|costs| !costs.is_empty())?;
     Some(costs.iter().sum::<u64>() as f64 / costs.len() as f64 / 1e3)
 }

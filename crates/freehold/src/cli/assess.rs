@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{step_lines, verdict};
 use crate::assess::{AssessmentResult, Assessor, Question, Rerun};
 use crate::exit::{Exit, Fault};
-use crate::facts::Facts;
+use crate::facts::PriceBook;
 use crate::home::Place;
 use crate::report;
 use crate::stdout;
@@ -57,11 +57,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
     let settings = place.settings()?;
-    let facts = Facts::load_or_embedded(settings.facts.path.as_deref())?;
+    let prices = PriceBook::load(settings.facts.path.as_deref(), settings.sellers())?;
     let store = place.store()?;
     let step = step_lines::find(&store, &arguments.step)?;
     let question = question(arguments, &settings.assess, step)?;
-    let assessor = Assessor { store: &store, settings: &settings, facts: &facts, program: super::this_program()? };
+    let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
     let bar = bar(&question);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let shown = bar.clone();
@@ -72,7 +72,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     bar.finish_and_clear();
     let result = result?;
     if let Some(file) = &arguments.html {
-        let page = report::html(&step_lines::report_of(&store, &facts)?);
+        let page = report::html(&step_lines::report_of(&store, &prices)?);
         std::fs::write(file, page).map_err(|error| {
             Fault::input(format!("cannot write {}; the assessment is stored", file.display())).because(error)
         })?;

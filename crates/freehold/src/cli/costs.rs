@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use freehold_store::Store;
 use jiff::civil::Date;
@@ -12,7 +11,7 @@ use crate::costs::reconcile::{Scope, reconcile};
 use crate::costs::terminal::{self, Bars};
 use crate::costs::{By, Costs, costs, invoice, lost_calls};
 use crate::exit::{Exit, Fault};
-use crate::facts::{Facts, PriceBook, day_of};
+use crate::facts::{PriceBook, day_of};
 use crate::home::Place;
 use crate::stdout;
 
@@ -53,8 +52,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
     let settings = place.settings()?;
-    let facts = Arc::new(Facts::load_or_embedded(settings.facts.path.as_deref())?);
-    let book = PriceBook::new(facts, settings.sellers());
+    let book = PriceBook::load(settings.facts.path.as_deref(), settings.sellers())?;
     let store = place.store()?;
     match &arguments.invoice {
         Some(file) => against(file, arguments, &store, &book),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::assess::AssessmentResult;
 use crate::exit::Fault;
-use crate::facts::{Facts, microusd};
+use crate::facts::{PriceBook, microusd};
 use crate::report::{self, Align};
 
 /// One step with everything known about it.
@@ -59,13 +59,13 @@ fn known(steps: &[String], wanted: &str) -> String {
 }
 
 /// Returns a line for every step, those with the most calls first.
-pub(crate) fn lines(store: &Store, facts: &Facts, today: jiff::civil::Date) -> anyhow::Result<Vec<StepLine>> {
+pub(crate) fn lines(store: &Store, book: &PriceBook, today: jiff::civil::Date) -> anyhow::Result<Vec<StepLine>> {
     let generation = store.generation()?;
     let assessments = newest(store)?;
     let mut lines = Vec::new();
     for summary in store.steps()? {
         let judged = best(&assessments, &summary.step);
-        lines.push(line(&summary, facts, today, &generation, judged));
+        lines.push(line(&summary, book, today, &generation, judged));
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.calls));
     Ok(lines)
@@ -73,7 +73,7 @@ pub(crate) fn lines(store: &Store, facts: &Facts, today: jiff::civil::Date) -> a
 
 fn line(
     summary: &StepSummary,
-    facts: &Facts,
+    book: &PriceBook,
     today: jiff::civil::Date,
     generation: &Generation,
     judged: Option<&AssessmentResult>,
@@ -81,12 +81,12 @@ fn line(
     let route = generation.routes.get(&summary.step);
     let mut models: Vec<String> = summary.traffic.iter().map(|traffic| traffic.model.clone()).collect();
     models.dedup();
-    let retirement = models.iter().filter_map(|model| facts.retirement(model)).min_by_key(|found| found.date);
+    let retirement = models.iter().filter_map(|model| book.facts().retirement(model)).min_by_key(|found| found.date);
     let mut usd = None;
     let mut calls_without_cost = 0;
     for traffic in &summary.traffic {
-        let price = if traffic.upstream == "engine" { None } else { facts.price(&traffic.model) };
-        let cost = price.and_then(|price| price.tariff.sum(&sums(traffic))).map(|parts| microusd(parts.total()));
+        let tariff = book.current(&traffic.upstream, &traffic.model);
+        let cost = tariff.and_then(|tariff| tariff.sum(&sums(traffic))).map(|parts| microusd(parts.total()));
         match cost.filter(|_| traffic.usage_calls > 0) {
             Some(cost) => {
                 *usd.get_or_insert(0.0) += cost as f64 / 1e6;
@@ -191,8 +191,8 @@ fn best<'a>(assessments: &'a [AssessmentResult], step: &str) -> Option<&'a Asses
 }
 
 /// Returns the report of everything in the store: every step, and the newest assessment of each step and candidate.
-pub(crate) fn report_of(store: &Store, facts: &Facts) -> anyhow::Result<report::Report> {
-    let lines = lines(store, facts, jiff::Zoned::now().date())?;
+pub(crate) fn report_of(store: &Store, book: &PriceBook) -> anyhow::Result<report::Report> {
+    let lines = lines(store, book, jiff::Zoned::now().date())?;
     let mut results = newest(store)?;
     results.sort_by(|a, b| (&a.row.step, a.at_ms).cmp(&(&b.row.step, b.at_ms)));
     say_how_many_were_tried(&mut results);

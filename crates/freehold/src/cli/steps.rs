@@ -4,7 +4,7 @@ use freehold_store::Store;
 
 use super::step_lines::{self, StepLine};
 use crate::exit::Exit;
-use crate::facts::Facts;
+use crate::facts::PriceBook;
 use crate::home::Place;
 use crate::stdout;
 
@@ -19,9 +19,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let facts = Facts::load_or_embedded(place.settings()?.facts.path.as_deref())?;
+    let settings = place.settings()?;
+    let book = PriceBook::load(settings.facts.path.as_deref(), settings.sellers())?;
     let store = place.store()?;
-    let mut lines = step_lines::lines(&store, &facts, jiff::Zoned::now().date())?;
+    let mut lines = step_lines::lines(&store, &book, jiff::Zoned::now().date())?;
     if let Some(wanted) = &arguments.step {
         let step = step_lines::find(&store, wanted)?;
         lines.retain(|line| line.step == step);

@@ -40,7 +40,7 @@ pub(super) async fn a_morning(stand: &mut Stand, options: &Options, narrator: &N
 
 pub(super) fn steps(stand: &Stand, narrator: &Narrator) -> anyhow::Result<()> {
     narrator.chapter(3, "freehold steps: what the traffic consists of");
-    let lines = step_lines::lines(&stand.store, &stand.facts, jiff::Zoned::now().date())?;
+    let lines = step_lines::lines(&stand.store, &stand.prices, jiff::Zoned::now().date())?;
     narrator.show(&step_lines::table(&lines));
     narrator.say("Nobody named these steps: they were found by the head of their requests.");
     Ok(())
@@ -55,7 +55,7 @@ pub(super) async fn judge(stand: &mut Stand, options: &Options, narrator: &Narra
     let assessor = Assessor {
         store: &stand.store,
         settings: &stand.settings,
-        facts: &stand.facts,
+        prices: &stand.prices,
         program: options.program.clone(),
     };
     let mut rows: Vec<Row> = Vec::new();
@@ -134,7 +134,7 @@ pub(super) async fn back_again(stand: &mut Stand, options: &Options, narrator: &
 }
 
 pub(super) fn report(stand: &Stand) -> anyhow::Result<PathBuf> {
-    let mut page = step_lines::report_of(&stand.store, &stand.facts)?;
+    let mut page = step_lines::report_of(&stand.store, &stand.prices)?;
     page.title = "Freehold demo: a support desk".to_owned();
     page.simulated_vendor = true;
     page.dependence.clone_from(&stand.events);

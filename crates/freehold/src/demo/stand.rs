@@ -9,7 +9,7 @@ use super::{Narrator, Options};
 use crate::client::Client;
 use crate::config::{Layers, Origin, Settings};
 use crate::exit::Fault;
-use crate::facts::Facts;
+use crate::facts::PriceBook;
 use crate::report;
 use crate::sample::vendor::{Manner, Vendor};
 use crate::service::Service;
@@ -30,7 +30,7 @@ pub(super) struct Stand {
     pub(super) folder: PathBuf,
     pub(super) store: Store,
     pub(super) settings: Settings,
-    pub(super) facts: Facts,
+    pub(super) prices: PriceBook,
     pub(super) vendor: Vendor,
     pub(super) client: Client,
     pub(super) gateway: String,
@@ -64,7 +64,7 @@ impl Stand {
         Ok(Stand {
             folder: options.folder.clone(),
             store: Store::open(&options.folder)?,
-            facts: Facts::load_or_embedded(settings.facts.path.as_deref())?,
+            prices: PriceBook::load(settings.facts.path.as_deref(), settings.sellers())?,
             settings,
             vendor,
             client: Client::new(ANSWER_TIMEOUT)?,

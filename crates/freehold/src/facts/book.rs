@@ -2,6 +2,7 @@
 //! It answers in well under a microsecond, and holds a bounded number of names whatever callers ask for.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +11,7 @@ use freehold_wire::Usage;
 use jiff::Span;
 use jiff::civil::{Date, date};
 
-use super::{Facts, Tariff};
+use super::{Error, Facts, Tariff};
 
 /// The most pairs of upstream and model that are kept; further ones are looked up each time.
 const KEPT_MAX: usize = 4096;
@@ -88,6 +89,14 @@ impl PriceBook {
         PriceBook { facts, sellers, changes, kept: RwLock::default() }
     }
 
+    /// Makes a book of the facts in a replacement file where one is named, else of the embedded ones.
+    ///
+    /// # Errors
+    /// As for [`Facts::load`].
+    pub fn load(replacement: Option<&Path>, sellers: Sellers) -> Result<Self, Error> {
+        Ok(Self::new(Arc::new(Facts::load_or_embedded(replacement)?), sellers))
+    }
+
     /// Returns the facts behind it.
     #[must_use]
     pub fn facts(&self) -> &Facts {
@@ -119,6 +128,12 @@ impl PriceBook {
             kept.pairs += usize::from(is_new);
         }
         tariff
+    }
+
+    /// Returns what the tokens of an upstream's model cost on the day the facts were compiled, or `None` where that is not known.
+    #[must_use]
+    pub fn current(&self, upstream: &str, model: &str) -> Option<Tariff> {
+        self.tariff(upstream, model, day_of(self.facts.compiled_on()))
     }
 
     /// Returns what one call costs on a day in millionths of a US dollar, or `None` where that is not known.

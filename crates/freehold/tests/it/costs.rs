@@ -78,4 +78,6 @@ fn machine_of_ones_own_has_no_price_by_the_token() {
     std::fs::write(home.path().join("freehold.toml"), entry).unwrap();
     let found: Value = serde_json::from_str(&costs(home.path(), &["--json"]).stdout).unwrap();
     assert_eq!((&found["total"]["own_calls"], &found["total"]["cost_microusd"]), (&4.into(), &Value::Null));
+    let step: Value = serde_json::from_str(&run(home.path(), &["steps", "--json"]).stdout).unwrap();
+    assert_eq!((&step["usd"], &step["calls_without_cost"]), (&Value::Null, &4.into()), "steps go by the same rule");
 }
