@@ -1,7 +1,5 @@
 //! `freehold keys` from outside, alone and with a gateway that runs.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::Value;
@@ -23,12 +21,8 @@ fn listed(home: &Path) -> Value {
 }
 
 /// Returns the status that the gateway gives to a request for its models.
-fn status(address: &str, secret: &str) -> u16 {
-    let mut socket = TcpStream::connect(address).unwrap();
-    let request = "GET /v1/models HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\nx-api-key: ";
-    write!(socket, "{request}{secret}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
+fn status(up: &Up, secret: &str) -> u16 {
+    let answer = up.models(&format!("x-api-key: {secret}\r\n"));
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
@@ -101,13 +95,13 @@ fn what_is_no_key_is_refused_with_the_way_to_write_it() {
 fn running_gateway_takes_up_keys_and_revocations() {
     let home = tempfile::tempdir().unwrap();
     let up = Up::start(home.path(), &format!("[server]\nrequire_keys = true\n{UPSTREAM}"));
-    assert_eq!(status(&up.address, "fh-unknown"), 401);
+    assert_eq!(status(&up, "fh-unknown"), 401);
     let secret = secret_of(&run(home.path(), &["keys", "add", "ci"]).stdout);
-    while status(&up.address, &secret) != 200 {
+    while status(&up, &secret) != 200 {
         std::thread::yield_now();
     }
     assert_eq!(run(home.path(), &["keys", "revoke", "ci"]).code, 0);
-    while status(&up.address, &secret) != 401 {
+    while status(&up, &secret) != 401 {
         std::thread::yield_now();
     }
     up.stop();

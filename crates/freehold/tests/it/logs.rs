@@ -3,12 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::running::freehold;
+use crate::running::{Up, freehold};
 
 const PROMPT: &str = "MARKED-PROMPT-7f3a";
 const KEY: &str = "MARKED-KEY-91cc";
@@ -66,30 +65,20 @@ fn vendor() -> String {
 }
 
 /// A running gateway whose log goes to a file.
-struct Logged {
-    child: Child,
-    address: String,
-}
+struct Logged(Up);
 
 impl Logged {
     fn start(home: &Path, configuration: &str, filter: &str) -> Self {
-        std::fs::write(home.join("freehold.toml"), configuration).unwrap();
         let log = std::fs::File::create(home.join("stderr")).unwrap();
         let mut command = freehold(home);
-        command.args(["up", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--log-format", "json"]).stderr(log);
         command.env("FREEHOLD_LOG", filter).env("VENDOR_KEY", CONFIGURED_KEY);
-        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("export OPENAI_BASE_URL=http://").and_then(|rest| rest.strip_suffix("/v1"));
-        Logged { address: address.unwrap_or_else(|| panic!("unexpected first line {line:?}")).to_owned(), child }
+        Logged(Up::start_as(&mut command, home, configuration))
     }
 
     /// Posts a body and reads the answer to its end.
     fn post(&self, headers: &str, body: &str) -> String {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let mut socket = TcpStream::connect(&self.0.address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let length = body.len();
         let head = format!(
@@ -104,9 +93,8 @@ impl Logged {
     }
 
     /// Stops the gateway and returns its log.
-    fn stop(mut self, home: &Path) -> String {
-        let asked = std::process::Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(asked.success() && self.child.wait().unwrap().success());
+    fn stop(self, home: &Path) -> String {
+        self.0.stop();
         std::fs::read_to_string(home.join("stderr")).unwrap()
     }
 }

@@ -1,30 +1,19 @@
 //! `freehold up` takes a changed configuration up, and keeps the old one where the new one is bad.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 
 use crate::running::Up;
 
 const FIRST: &str = "[[upstream]]\nname = \"one\"\nbase_url = \"http://127.0.0.1:9\"\napis = [\"openai.chat\"]\nmodels = [\"gpt-4o\"]\n";
 
-fn models(address: &str) -> String {
-    let mut socket = TcpStream::connect(address).unwrap();
-    let request = format!("GET /v1/models HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 fn hang_up(up: &Up) {
     assert!(Command::new("kill").args(["-HUP", &up.pid().to_string()]).status().unwrap().success());
 }
 
 /// Waits until the answer holds a text; what never comes ends in the test's own time limit.
-fn wait_for(address: &str, text: &str) -> String {
+fn wait_for(up: &Up, text: &str) -> String {
     loop {
-        let answer = models(address);
+        let answer = up.models("");
         if answer.contains(text) {
             return answer;
         }
@@ -36,11 +25,11 @@ fn wait_for(address: &str, text: &str) -> String {
 fn changed_configuration_is_taken_up_and_a_bad_one_is_not() {
     let home = tempfile::tempdir().unwrap();
     let up = Up::start(home.path(), FIRST);
-    assert!(models(&up.address).contains("\"one\""));
+    assert!(up.models("").contains("\"one\""));
     let file = home.path().join("freehold.toml");
     std::fs::write(&file, FIRST.replace("\"one\"", "\"second\"")).unwrap();
     hang_up(&up);
-    let answer = wait_for(&up.address, "\"second\"");
+    let answer = wait_for(&up, "\"second\"");
     assert!(!answer.contains("\"one\"") && answer.contains("\"retires_on\"") == retires("gpt-4o"), "{answer}");
 
     std::fs::write(&file, "[[upstream]]\nname = \"bad\"\n").unwrap();
@@ -48,7 +37,7 @@ fn changed_configuration_is_taken_up_and_a_bad_one_is_not() {
     // The next good one is taken up after it, so the bad one has been looked at.
     std::fs::write(&file, FIRST.replace("\"one\"", "\"third\"")).unwrap();
     hang_up(&up);
-    wait_for(&up.address, "\"third\"");
+    wait_for(&up, "\"third\"");
     up.stop();
 }
 

@@ -1,6 +1,7 @@
 //! Runs the binary: one command to its end, or `up` until the test is over.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -49,17 +50,29 @@ pub(crate) struct Up {
 impl Up {
     /// Starts it with a configuration and waits until it printed where it listens.
     pub(crate) fn start(home: &Path, configuration: &str) -> Self {
+        Up::start_as(&mut freehold(home), home, configuration)
+    }
+
+    /// Starts it as a command that has flags or variables of its own already.
+    pub(crate) fn start_as(command: &mut Command, home: &Path, configuration: &str) -> Self {
         std::fs::write(home.join("freehold.toml"), configuration).unwrap();
-        let mut child = freehold(home)
-            .args(["up", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let command = command.args(["up", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let line = stdout.lines().next().expect("it prints where it listens").unwrap();
         let address = line.strip_prefix("export OPENAI_BASE_URL=http://").and_then(|rest| rest.strip_suffix("/v1"));
         let address = address.unwrap_or_else(|| panic!("unexpected first line {line:?}")).to_owned();
         Up { child, address }
+    }
+
+    /// Asks it for its models, with further lines in the head of the request, and returns the whole answer.
+    pub(crate) fn models(&self, headers: &str) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let request = "GET /v1/models HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n";
+        write!(socket, "{request}{headers}\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -87,8 +100,7 @@ impl Drop for Up {
 
 /// Returns a file of the real-data folder, or says that it is absent and the test is skipped.
 pub(crate) fn real_data(file: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("FREEHOLD_REAL_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let folder = PathBuf::from(std::env::var_os("FREEHOLD_REAL_DATA").unwrap_or_default());
     let path = folder.join(file);
     if path.exists() {
         return Some(path);
