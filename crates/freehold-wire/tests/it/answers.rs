@@ -14,18 +14,19 @@ fn read(api: Api, body: &Value) -> Answer {
     answer
 }
 
+/// Returns a call that asks for the weather of a city.
+pub(crate) fn weather(id: &str, city: &str) -> ToolCall {
+    ToolCall { id: id.into(), name: "weather".into(), arguments: json!({ "city": city }).to_string() }
+}
+
 /// Returns the answer; not every dialect tells cache writes or reasoning.
 fn expected(cache_write: u64, reasoning: u64) -> Answer {
-    let call = |id: &str, city: &str| {
-        let arguments = json!({ "city": city }).to_string();
-        ToolCall { id: id.into(), name: "weather".into(), arguments }
-    };
     Answer {
         id: "id-1".into(),
         model: "m-1".into(),
         text: "Looking.".into(),
         reasoning: "Hm.".into(),
-        tool_calls: vec![call("c1", "Oslo"), call("c2", "Rome")],
+        tool_calls: vec![weather("c1", "Oslo"), weather("c2", "Rome")],
         finish: Some(Finish::ToolCalls),
         usage: Some(Usage { input: 100, cache_read: 40, cache_write, output: 20, reasoning }),
     }

@@ -1,7 +1,6 @@
 //! Recorded answers of real vendors, where the folder with them is at hand: carried to every dialect and read back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
 
 use freehold_wire::stream::Reader;
 use freehold_wire::translate::{self, Stream};
@@ -10,7 +9,7 @@ use freehold_wire::{Answer, Api, Finish, ToolCall, Usage, answers, estimate};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::real_data::real_data;
+use crate::real_data::recorded;
 
 #[derive(Deserialize)]
 struct Line {
@@ -106,16 +105,12 @@ fn check(from: Api, recorded: &Answer) {
 
 #[test]
 fn recorded_answers_arrive_in_every_dialect() {
-    let path = real_data().join("wire_cassettes/calls.jsonl");
-    let Ok(file) = std::fs::File::open(&path) else {
-        println!("skipped: {} is not there (set FREEHOLD_REAL_DATA)", path.display());
-        return;
-    };
+    let Some(lines) = recorded() else { return };
     let mut counts: BTreeMap<Api, usize> = BTreeMap::new();
     let mut calls = 0;
     let mut seen = BTreeSet::new();
-    for line in BufReader::new(file).lines() {
-        let line: Line = serde_json::from_str(&line.expect("the file can be read")).expect("lines are JSON");
+    for line in lines {
+        let line: Line = serde_json::from_str(&line).expect("lines are JSON");
         let Some(from) = Api::DIALECTS.into_iter().find(|api| api.path() == line.path) else { continue };
         let Some(recorded) = line.response.filter(|_| line.status == 200).map(answer) else { continue };
         // The same test ran in more than one way.

@@ -4,6 +4,8 @@ use freehold_wire::stream::{Outcome, Reader};
 use freehold_wire::{Answer, Api, Finish, ToolCall, Usage, sse};
 use serde_json::{Value, json};
 
+use crate::answers::weather;
+
 pub(crate) fn events(items: &[Value]) -> Vec<u8> {
     let named = |item: &Value| sse::encode(item["type"].as_str().unwrap_or_default(), &item.to_string());
     items.iter().flat_map(named).collect()
@@ -24,16 +26,12 @@ fn delta(delta: &Value) -> Value {
 }
 
 fn expected() -> Answer {
-    let call = |id: &str, city: &str| {
-        let arguments = json!({ "city": city }).to_string();
-        ToolCall { id: id.into(), name: "weather".into(), arguments }
-    };
     Answer {
         id: "id-1".into(),
         model: "m-1".into(),
         text: "Looking…".into(),
         reasoning: "Hm. So.".into(),
-        tool_calls: vec![call("c1", "Oslo"), call("c2", "Rome")],
+        tool_calls: vec![weather("c1", "Oslo"), weather("c2", "Rome")],
         finish: Some(Finish::ToolCalls),
         usage: Some(Usage { input: 100, cache_read: 40, output: 20, ..Usage::default() }),
     }

@@ -1,7 +1,6 @@
 //! Recorded requests to real vendors in the other dialects, where the folder with them is at hand.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 
 use freehold_wire::translate::{Error, OnLoss, request};
 use freehold_wire::{Api, requests};
@@ -10,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::meaning;
+use crate::real_data::recorded;
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -21,14 +21,9 @@ struct Line<'a> {
 
 /// Calls `look` for every recorded request of the three dialects; returns how many there were.
 fn each(mut look: impl FnMut(&str, Api, &[u8])) -> usize {
-    let path = crate::real_data::real_data().join("wire_cassettes/calls.jsonl");
-    let Ok(file) = std::fs::File::open(&path) else {
-        println!("skipped: {} is not there (set FREEHOLD_REAL_DATA)", path.display());
-        return 0;
-    };
+    let Some(lines) = recorded() else { return 0 };
     let mut seen = 0;
-    for line in BufReader::new(file).lines() {
-        let line = line.expect("the file is text");
+    for line in lines {
         let line: Line<'_> = serde_json::from_str(&line).expect("each line is JSON");
         let Some(api) = Api::DIALECTS.into_iter().find(|api| api.path() == line.path) else { continue };
         look(line.cassette, api, line.request.get().as_bytes());
