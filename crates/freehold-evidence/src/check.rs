@@ -152,12 +152,6 @@ impl Check {
             Self::Text | Self::Schema(_) | Self::ToolCall => text::rouge_l(output, reference),
         }
     }
-
-    /// Returns whether every score is 0 or 1, which gives the sharper test.
-    #[must_use]
-    pub fn is_right_or_wrong(&self) -> bool {
-        !matches!(self, Self::Fields | Self::Text)
-    }
 }
 
 fn calls_only(output: &Output) -> bool {
