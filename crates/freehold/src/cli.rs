@@ -29,9 +29,7 @@ use crate::logs;
 /// and keep a way back.
 #[derive(Debug, Parser)]
 #[command(name = "freehold", version, arg_required_else_help = true, max_term_width = 120)]
-#[command(after_help = "Begin with `freehold demo`: the whole story on a sample business, offline, in minutes.\n\n\
-    Exit codes: 0 done or adequate, 1 not adequate, 2 usage or input error, 3 undecided,\n\
-    4 upstream or engine failure, 5 internal error.")]
+#[command(after_help = after_help())]
 struct Arguments {
     #[command(flatten)]
     place: Place,
@@ -40,6 +38,19 @@ struct Arguments {
     log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
+}
+
+/// Returns the last words of the help; a build without the engine has no demonstration to begin with.
+fn after_help() -> String {
+    let begin = if cfg!(feature = "llama") {
+        "Begin with `freehold demo`: the whole story on a sample business, offline, in minutes.\n\n"
+    } else {
+        ""
+    };
+    format!(
+        "{begin}Exit codes: 0 done or adequate, 1 not adequate, 2 usage or input error, 3 undecided,\n\
+         4 upstream or engine failure, 5 internal error."
+    )
 }
 
 #[derive(Debug, Subcommand)]

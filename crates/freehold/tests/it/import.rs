@@ -69,3 +69,12 @@ fn recorded_failures_are_calls_but_no_cases() {
     assert_eq!(store.steps().unwrap()[0].failures, 1);
     assert!(store.cases("s").unwrap().is_empty());
 }
+
+#[test]
+fn line_that_the_readme_shows_is_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let shown = include_str!("../../../../README.md").lines().find(|line| line.starts_with("{\"id\"")).unwrap();
+    std::fs::write(home.path().join("calls.jsonl"), shown).unwrap();
+    let ran = run(home.path(), &["import", "calls.jsonl"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
