@@ -71,30 +71,6 @@ pub fn microusd(picousd: i128) -> i128 {
 }
 
 impl Price {
-    /// Returns what one call costs; see [`Tariff::cost_microusd`].
-    #[must_use]
-    pub fn cost_microusd(&self, usage: &Usage) -> Option<u64> {
-        self.tariff.cost_microusd(usage)
-    }
-
-    /// Returns the price of a million prompt tokens in US dollars.
-    #[must_use]
-    pub fn input_usd_per_mtok(&self) -> f64 {
-        usd(self.tariff.rates.input)
-    }
-
-    /// Returns the price of a million generated tokens in US dollars, or `None` for a model that generates none.
-    #[must_use]
-    pub fn output_usd_per_mtok(&self) -> Option<f64> {
-        self.tariff.rates.output.map(usd)
-    }
-
-    /// Returns the price of writing a million tokens to the vendor's cache in US dollars, where one is listed.
-    #[must_use]
-    pub fn cache_write_usd_per_mtok(&self) -> Option<f64> {
-        self.tariff.rates.cache_write.map(usd)
-    }
-
     pub(super) fn covers(&self, model: &str) -> bool {
         self.rule.covers(model)
     }
@@ -161,9 +137,4 @@ impl Rates {
             output: priced(spoken, self.output)? + priced(usage.reasoning, self.reasoning.or(self.output))?,
         })
     }
-}
-
-fn usd(microusd: i64) -> f64 {
-    // Rates are below 10^12 (checked when they are read), so the conversion is exact.
-    microusd as f64 / 1e6
 }

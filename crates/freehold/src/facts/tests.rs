@@ -36,9 +36,9 @@ fn well_known_models_have_their_list_price() {
     ];
     for (model, vendor, input, output) in table {
         let price = facts.price(model).unwrap_or_else(|| panic!("{model} has no price"));
+        let (millionths, rates) = (|usd: f64| (usd * 1e6).round() as i64, price.tariff.rates);
         assert_eq!(price.vendor, vendor, "{model}");
-        assert!((price.input_usd_per_mtok() - input).abs() < 1e-9, "{model} costs {}", price.input_usd_per_mtok());
-        assert_eq!(price.output_usd_per_mtok(), output, "{model}");
+        assert_eq!((rates.input, rates.output), (millionths(input), output.map(millionths)), "{model}");
     }
 }
 
@@ -54,9 +54,8 @@ fn unknown_models_have_no_price_and_no_date() {
 #[test]
 fn price_follows_its_history() {
     let facts = Facts::embedded();
-    let input = |on: &str| facts.price_on("claude-sonnet-5", day(on)).unwrap().input_usd_per_mtok();
-    assert!((input("2026-08-31") - 2.0).abs() < 1e-9);
-    assert!((input("2026-09-01") - 3.0).abs() < 1e-9);
+    let input = |on: &str| facts.price_on("claude-sonnet-5", day(on)).unwrap().tariff.rates.input;
+    assert_eq!((input("2026-08-31"), input("2026-09-01")), (2_000_000, 3_000_000));
 }
 
 #[test]
@@ -64,7 +63,7 @@ fn tiered_price_says_where_its_base_tier_ends() {
     let facts = Facts::embedded();
     let price = facts.price("gemini-2.5-pro").unwrap();
     assert_eq!(price.tariff.base_tier_tokens_max, Some(200_000));
-    assert!((price.input_usd_per_mtok() - 1.25).abs() < 1e-9);
+    assert_eq!(price.tariff.rates.input, 1_250_000);
 }
 
 #[test]
@@ -86,8 +85,7 @@ fn hosts_that_disagree_leave_the_price_unknown() {
     };
     assert!(load(1.0).price("m").is_some());
     assert!(load(2.0).price("m").is_none());
-    let found = load(2.0);
-    assert!((found.price("b/m").unwrap().input_usd_per_mtok() - 2.0).abs() < 1e-9);
+    assert_eq!(load(2.0).price("b/m").unwrap().tariff.rates.input, 2_000_000);
 }
 
 fn usage(input: u64, cache_read: u64, output: u64) -> Usage {
@@ -97,14 +95,14 @@ fn usage(input: u64, cache_read: u64, output: u64) -> Usage {
 #[test]
 fn cost_counts_cached_tokens_once_and_rounds_to_nearest() {
     let facts = Facts::embedded();
-    let gpt = facts.price("gpt-4o").unwrap();
+    let gpt = facts.price("gpt-4o").unwrap().tariff;
     assert_eq!(gpt.cost_microusd(&usage(1_000_000, 0, 0)), Some(2_500_000));
     assert_eq!(gpt.cost_microusd(&usage(1_000_000, 1_000_000, 0)), Some(1_250_000));
     assert_eq!(gpt.cost_microusd(&usage(1000, 400, 100)), Some(1500 + 500 + 1000));
     assert_eq!(gpt.cost_microusd(&usage(1, 0, 0)), Some(3), "2.5 millionths round up");
     assert_eq!(gpt.cost_microusd(&usage(1, 2, 0)), None, "more cached than sent is a broken count");
     assert_eq!(gpt.cost_microusd(&usage(u64::MAX, 0, u64::MAX)), None, "no silent overflow");
-    let embedding = facts.price("text-embedding-3-small").unwrap();
+    let embedding = facts.price("text-embedding-3-small").unwrap().tariff;
     assert_eq!(embedding.cost_microusd(&usage(1_000_000, 0, 0)), Some(20_000));
     assert_eq!(embedding.cost_microusd(&usage(1_000_000, 0, 1)), None, "an output price that is not known is not zero");
 }
@@ -112,10 +110,10 @@ fn cost_counts_cached_tokens_once_and_rounds_to_nearest() {
 #[test]
 fn tokens_written_to_a_cache_have_their_own_price() {
     let facts = Facts::embedded();
-    let haiku = facts.price("claude-haiku-4-5").unwrap();
+    let haiku = facts.price("claude-haiku-4-5").unwrap().tariff;
     let written = Usage { input: 1_000_000, cache_write: 400_000, cache_read: 500_000, ..Usage::default() };
     assert_eq!(haiku.cost_microusd(&written), Some(100_000 + 500_000 + 50_000), "fresh 1.00, written 1.25, read 0.10");
-    let gpt = facts.price("gpt-4o").unwrap();
+    let gpt = facts.price("gpt-4o").unwrap().tariff;
     assert_eq!(gpt.cost_microusd(&written), Some(250_000 + 1_000_000 + 625_000), "no price listed: as other tokens");
 }
 
@@ -127,22 +125,22 @@ fn reasoning_costs_its_own_price_where_one_is_listed() {
         "reasoning_usd_per_mtok":3,"source":"s"}]}"#;
     let thought = Usage { output: 1_000_000, reasoning: 750_000, ..Usage::default() };
     let own = Facts::parse(text, "a test").unwrap();
-    assert_eq!(own.price("m").unwrap().cost_microusd(&thought), Some(2_000_000 + 2_250_000));
+    assert_eq!(own.price("m").unwrap().tariff.cost_microusd(&thought), Some(2_000_000 + 2_250_000));
     let plain = Facts::parse(&text.replace("\"reasoning_usd_per_mtok\":3,", ""), "a test").unwrap();
-    assert_eq!(plain.price("m").unwrap().cost_microusd(&thought), Some(8_000_000));
+    assert_eq!(plain.price("m").unwrap().tariff.cost_microusd(&thought), Some(8_000_000));
     let broken = Usage { output: 1, reasoning: 2, ..Usage::default() };
-    assert_eq!(plain.price("m").unwrap().cost_microusd(&broken), None);
+    assert_eq!(plain.price("m").unwrap().tariff.cost_microusd(&broken), None);
 }
 
 #[test]
 fn long_prompts_cost_their_own_prices_and_sums_say_when_they_cannot_tell() {
     let facts = Facts::embedded();
-    let sonnet = facts.price("claude-sonnet-4-5").unwrap();
+    let sonnet = facts.price("claude-sonnet-4-5").unwrap().tariff;
     assert_eq!(sonnet.cost_microusd(&usage(200_000, 0, 1000)), Some(600_000 + 15_000));
     assert_eq!(sonnet.cost_microusd(&usage(200_001, 0, 1000)), Some(1_200_006 + 22_500));
-    let sum = |input| microusd(sonnet.tariff.sum(&usage(input, 0, 0)).unwrap().total());
-    assert!(!sonnet.tariff.may_exceed(&usage(200_000, 0, 0)), "no single call can have been long");
-    assert!(sonnet.tariff.may_exceed(&usage(200_010, 0, 0)));
+    let sum = |input| microusd(sonnet.sum(&usage(input, 0, 0)).unwrap().total());
+    assert!(!sonnet.may_exceed(&usage(200_000, 0, 0)), "no single call can have been long");
+    assert!(sonnet.may_exceed(&usage(200_010, 0, 0)));
     assert_eq!((sum(200_000), sum(200_010)), (600_000, 600_030));
     let old = EMBEDDED.replacen(
         "\"long_prompt\": {\"above_tokens\": 272000, ",
@@ -158,8 +156,12 @@ fn files_of_the_first_format_are_still_read() {
         "vendors":[{"name":"a","kind":"maker"}],"retirements":[],
         "prices":[{"vendor":"a","model":"m","match":{"equals":"m"},"input_usd_per_mtok":1,"base_tier_tokens_max":10,"source":"s"}]}"#;
     let facts = Facts::parse(text, "a test").unwrap();
-    assert_eq!(facts.price("m").unwrap().cost_microusd(&usage(10, 0, 0)), Some(10));
-    assert_eq!(facts.price("m").unwrap().cost_microusd(&usage(11, 0, 0)), None, "beyond the base tier it is unknown");
+    assert_eq!(facts.price("m").unwrap().tariff.cost_microusd(&usage(10, 0, 0)), Some(10));
+    assert_eq!(
+        facts.price("m").unwrap().tariff.cost_microusd(&usage(11, 0, 0)),
+        None,
+        "beyond the base tier it is unknown"
+    );
 }
 
 #[test]
