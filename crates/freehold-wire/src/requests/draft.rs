@@ -333,6 +333,23 @@ fn take_turns(members: &mut Members, read: fn(Value) -> Turn) -> (Vec<Turn>, Sha
     (turns.unwrap_or_default().into_iter().map(read).collect(), shape)
 }
 
+/// Puts the turns as `messages`, and behind them the tools and everything else.
+fn put_messages(mut members: Members, draft: Draft, turn: fn(Turn) -> Value, tool: fn(Function) -> Value) -> Members {
+    if draft.turns_shape != Shape::Absent {
+        members.insert("messages".to_owned(), draft.turns.into_iter().map(turn).collect());
+    }
+    put_tools(&mut members, draft.tools, tool);
+    members.extend(draft.rest);
+    members
+}
+
+/// Spells a part that holds a text under a name.
+fn text_part(mut rest: Members, kind: &str, name: &str, text: String) -> Value {
+    put_kind(&mut rest, kind);
+    rest.insert(name.to_owned(), text.into());
+    rest.into()
+}
+
 /// Takes the tools out of a body; the list stays where one of them could not be put back.
 fn take_tools(members: &mut Members, read: fn(Members) -> Tool) -> Vec<Tool> {
     if members.get("tools").and_then(Value::as_array).is_none_or(Vec::is_empty) {

@@ -8,12 +8,13 @@ use freehold_wire::{Api, requests};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// A recorded request.
 #[derive(Deserialize)]
-struct Line<'a> {
-    path: &'a str,
-    cassette: &'a str,
+pub(crate) struct Line<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) cassette: &'a str,
     #[serde(borrow)]
-    request: &'a RawValue,
+    pub(crate) request: &'a RawValue,
 }
 
 /// Returns the recorded calls, one a line, or says that the test is skipped.

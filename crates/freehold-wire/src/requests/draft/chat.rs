@@ -18,15 +18,10 @@ pub(super) fn read(mut rest: Members) -> Draft {
     Draft { api: Api::OpenAiChat, model, system: None, turns, turns_shape, tools, rest }
 }
 
-pub(super) fn write(draft: Draft) -> Members {
+pub(super) fn write(mut draft: Draft) -> Members {
     let mut members = Members::new();
-    put_text(&mut members, "model", draft.model);
-    if draft.turns_shape != Shape::Absent {
-        members.insert("messages".into(), draft.turns.into_iter().map(put_turn).collect());
-    }
-    super::put_tools(&mut members, draft.tools, put_tool);
-    members.extend(draft.rest);
-    members
+    put_text(&mut members, "model", draft.model.take());
+    super::put_messages(members, draft, put_turn, put_tool)
 }
 
 fn turn(value: Value) -> Turn {
@@ -143,16 +138,8 @@ fn file(mut rest: Members) -> Option<Piece> {
 fn put_part(piece: Piece) -> Value {
     let mut members;
     match piece {
-        Piece::Text { text, rest } => {
-            members = rest;
-            put_kind(&mut members, "text");
-            members.insert("text".into(), text.into());
-        }
-        Piece::Refusal { text, rest, .. } => {
-            members = rest;
-            put_kind(&mut members, "refusal");
-            members.insert("refusal".into(), text.into());
-        }
+        Piece::Text { text, rest } => return super::text_part(rest, "text", "text", text),
+        Piece::Refusal { text, rest, .. } => return super::text_part(rest, "refusal", "refusal", text),
         Piece::Image { source, detail, rest } => {
             members = rest;
             put_kind(&mut members, "image_url");

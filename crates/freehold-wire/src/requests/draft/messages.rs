@@ -17,18 +17,13 @@ pub(super) fn read(mut rest: Members) -> Draft {
     Draft { api: Api::AnthropicMessages, model, system, turns, turns_shape, tools, rest }
 }
 
-pub(super) fn write(draft: Draft) -> Members {
+pub(super) fn write(mut draft: Draft) -> Members {
     let mut members = Members::new();
-    put_text(&mut members, "model", draft.model);
-    if let Some(system) = draft.system {
+    put_text(&mut members, "model", draft.model.take());
+    if let Some(system) = draft.system.take() {
         system.put(&mut members, "system", put_block);
     }
-    if draft.turns_shape != Shape::Absent {
-        members.insert("messages".into(), draft.turns.into_iter().map(put_turn).collect());
-    }
-    super::put_tools(&mut members, draft.tools, put_tool);
-    members.extend(draft.rest);
-    members
+    super::put_messages(members, draft, put_turn, put_tool)
 }
 
 fn turn(value: Value) -> Turn {
@@ -123,15 +118,9 @@ fn put_block(piece: Piece) -> Value {
     let mut members;
     match piece {
         Piece::Text { text, rest } | Piece::Refusal { text, rest, .. } => {
-            members = rest;
-            put_kind(&mut members, "text");
-            members.insert("text".into(), text.into());
+            return super::text_part(rest, "text", "text", text);
         }
-        Piece::Thinking { text, rest, .. } => {
-            members = rest;
-            put_kind(&mut members, "thinking");
-            members.insert("thinking".into(), text.into());
-        }
+        Piece::Thinking { text, rest, .. } => return super::text_part(rest, "thinking", "thinking", text),
         Piece::Image { source, rest, .. } => {
             members = rest;
             put_kind(&mut members, "image");

@@ -164,15 +164,10 @@ fn put_part(piece: Piece, speaker: Speaker) -> Value {
     let mut members;
     match piece {
         Piece::Text { text, rest } => {
-            members = rest;
-            put_kind(&mut members, if speaker == Speaker::Assistant { "output_text" } else { "input_text" });
-            members.insert("text".into(), text.into());
+            let kind = if speaker == Speaker::Assistant { "output_text" } else { "input_text" };
+            return super::text_part(rest, kind, "text", text);
         }
-        Piece::Refusal { text, rest, .. } => {
-            members = rest;
-            put_kind(&mut members, "refusal");
-            members.insert("refusal".into(), text.into());
-        }
+        Piece::Refusal { text, rest, .. } => return super::text_part(rest, "refusal", "refusal", text),
         Piece::Image { source, detail, rest } => {
             members = rest;
             put_kind(&mut members, "input_image");

@@ -4,20 +4,10 @@ use std::collections::BTreeMap;
 
 use freehold_wire::translate::{Error, OnLoss, request};
 use freehold_wire::{Api, requests};
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::meaning;
-use crate::real_data::recorded;
-
-#[derive(Deserialize)]
-struct Line<'a> {
-    path: &'a str,
-    cassette: &'a str,
-    #[serde(borrow)]
-    request: &'a RawValue,
-}
+use crate::real_data::{Line, recorded};
 
 /// Calls `look` for every recorded request of the three dialects; returns how many there were.
 fn each(mut look: impl FnMut(&str, Api, &[u8])) -> usize {
