@@ -216,7 +216,7 @@ impl StreamWriter {
     }
 
     /// Returns an event that says nothing and keeps a quiet stream open: Anthropic's `ping`, a comment elsewhere.
-    pub fn ping(&self) -> Vec<u8> {
+    pub(crate) fn ping(&self) -> Vec<u8> {
         match &self.form {
             Form::Chat(_) | Form::Responses(_) => b": ping\n\n".to_vec(),
             Form::Messages(_) => messages::ping(),
