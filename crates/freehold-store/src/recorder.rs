@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use freehold_wire::Call;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -109,7 +110,7 @@ pub struct Recorder {
 struct Inner {
     shared: Arc<Shared>,
     options: Options,
-    keeping: Keeping,
+    keeping: ArcSwap<Keeping>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -171,7 +172,14 @@ impl Recorder {
         let shared = Arc::new(Shared::new(log, config, gaps));
         let indexer = Indexer::new(connection, Arc::clone(&shared), Mover::new(position, database, seal));
         let thread = start_threads(&shared, indexer).inspect_err(|_| shared.close()).map_err(Error::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { shared, options, keeping, thread: Mutex::new(Some(thread)) }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                options,
+                keeping: ArcSwap::from_pointee(keeping),
+                thread: Mutex::new(Some(thread)),
+            }),
+        })
     }
 
     /// Records a call; takes some microseconds, never waits for another caller, and may be called from async code.
@@ -179,7 +187,7 @@ impl Recorder {
     /// A call that finds another being written is queued. One that finds the queue full is dropped and counted, and its
     /// receipt says so.
     pub fn record(&self, mut call: Call) -> Receipt {
-        self.inner.keeping.apply(&mut call);
+        self.inner.keeping.load().apply(&mut call);
         FRAME.with_borrow_mut(|frame| {
             let shared = &self.inner.shared;
             let at_ms = call.at_ms;
@@ -209,6 +217,11 @@ impl Recorder {
             }
             receipt
         })
+    }
+
+    /// Puts other rules of what is kept in force, for the calls that are recorded from now on.
+    pub fn keep(&self, keeping: Keeping) {
+        self.inner.keeping.store(Arc::new(keeping));
     }
 
     /// Returns what was done so far.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use freehold_store::{Bodies, Keeping, MaskError, Masking, Retention, Seal, Store};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{BodiesKept, Settings};
@@ -57,16 +58,22 @@ pub fn seal(text: &str) -> Result<Option<Seal>, Fault> {
     })
 }
 
-/// Removes bodies whose time is over, now and then, until it is aborted; off the async threads, a batch at a time.
-pub fn expire(store: Store, retention: Retention) -> JoinHandle<()> {
+/// Removes bodies whose time is over, now and then and whenever that time changes, until it is aborted; off the async threads, a
+/// batch at a time.
+pub fn expire(store: Store, mut retention: watch::Receiver<Retention>) -> JoinHandle<()> {
     let watch = async move {
-        if !retention.is_limited() {
-            return;
-        }
         let mut tick = tokio::time::interval(EXPIRY_LOOK);
         loop {
-            tick.tick().await;
-            while remove_batch(&store, &retention).await {
+            tokio::select! {
+                _ = tick.tick() => {}
+                changed = retention.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+            let kept_for = retention.borrow_and_update().clone();
+            while kept_for.is_limited() && remove_batch(&store, &kept_for).await {
                 tokio::time::sleep(EXPIRY_PAUSE).await;
             }
         }

@@ -19,6 +19,7 @@ pub mod moves;
 pub mod names;
 pub mod reload;
 pub mod report;
+pub mod restart;
 pub mod sample;
 pub mod service;
 pub mod stdout;

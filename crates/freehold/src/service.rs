@@ -8,14 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use freehold_engine::{Engine, EngineConfig, ModelInfo, ModelSpec, WorkerCommand};
 use freehold_gateway::{Gateway, GatewayConfig, KeysHandle, Listen, RoutesHandle, Serving};
-use freehold_store::{Acknowledge, Limits, Recorder, RecorderConfig, Store};
+use freehold_store::{Acknowledge, Limits, Recorder, RecorderConfig, Retention, Store};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{Model, OnFailure, RecordMode, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
 use crate::home::RunningGateway;
-use crate::keeping;
+use crate::{keeping, restart};
 
 /// How often the running gateway looks whether the store has a new generation or a changed key.
 const STORE_POLL: Duration = Duration::from_millis(50);
@@ -33,6 +34,8 @@ pub struct Service {
     gateway: Gateway,
     follower: JoinHandle<()>,
     expiry: JoinHandle<()>,
+    retention: watch::Sender<Retention>,
+    started: Settings,
     in_force: InForce,
     /// The keys that were not revoked when it started.
     pub keys_good: usize,
@@ -65,7 +68,8 @@ impl Service {
             tracing::warn!("other commands will not see that this gateway runs: {fault}");
         }
         let follower = follow(store.clone(), in_force.clone());
-        let expiry = keeping::expire(store.clone(), keeping::retention(settings));
+        let (retention, kept_for) = watch::channel(keeping::retention(settings));
+        let expiry = keeping::expire(store.clone(), kept_for);
         Ok(Service {
             home: home.to_owned(),
             store,
@@ -75,6 +79,8 @@ impl Service {
             gateway,
             follower,
             expiry,
+            retention,
+            started: settings.clone(),
             in_force,
             models,
             keys_good,
@@ -91,13 +97,17 @@ impl Service {
         &self.serving.listening
     }
 
-    /// Puts other settings in force for the calls that begin from now on: upstreams, and the limits of `[server]` and `[record]`
-    /// that the gateway can change while it serves. Models stay as they are.
+    /// Puts other settings in force for the calls that begin from now on: upstreams, the limits of `[server]` that the gateway can
+    /// change while it serves, and what is kept of calls and for how long. Returns the names of those that take a restart.
     ///
     /// # Errors
     /// The settings cannot be used; those in force stay.
-    pub fn reload(&self, settings: &Settings) -> anyhow::Result<()> {
-        Ok(self.gateway.reload(gateway_config(settings)?)?)
+    pub fn reload(&self, settings: &Settings) -> anyhow::Result<Vec<&'static str>> {
+        let kept = keeping::keeping(settings)?;
+        self.gateway.reload(gateway_config(settings)?)?;
+        self.recorder.keep(kept);
+        self.retention.send_replace(keeping::retention(settings));
+        Ok(restart::needed(&self.started, settings))
     }
 
     /// Stops taking calls, lets those in flight end within `drain`, and closes the record.

@@ -118,7 +118,11 @@ async fn serve(
             continue;
         }
         match settings().map_err(anyhow::Error::from).and_then(|settings| service.reload(&settings)) {
-            Ok(()) => eprintln!("the configuration was read anew and is in force"),
+            Ok(unchanged) if unchanged.is_empty() => eprintln!("the configuration was read anew and is in force"),
+            Ok(unchanged) => eprintln!(
+                "the configuration was read anew and is in force, but for what takes a restart: {}",
+                unchanged.join(", ")
+            ),
             Err(error) => tracing::error!("the new configuration is refused, the old one stays: {error:#}"),
         }
     }

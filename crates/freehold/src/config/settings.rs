@@ -126,7 +126,7 @@ pub enum OnFailure {
 }
 
 /// `[engine]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Engine {
     /// How often a crashed worker is started again within the window.
     pub restarts_max: u32,
@@ -231,7 +231,7 @@ pub struct Upstream {
 }
 
 /// `[[model]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Model {
     /// Its name here, which callers may ask for.
     pub name: String,
