@@ -3,6 +3,7 @@
 //! Only here is anybody asked twice, and only before the first byte of the answer has left.
 
 mod attempts;
+mod chain;
 mod exchange;
 mod own;
 mod request;
@@ -73,7 +74,8 @@ pub(crate) async fn walk(
         let is_last = nth + 1 == plan.len();
         attempts.others = if is_last { Others::None } else { Others::Some };
         name_server(on, hop, &mut record);
-        if let Err(error) = afford(on, hop, &arrived, &mut record) {
+        let completed = chain::complete(on, hop, &mut arrived, &record).await;
+        if let Err(error) = completed.and_then(|()| afford(on, hop, &arrived, &mut record)) {
             return Err((error, record));
         }
         let limit = CallLimit::of(on, &record);

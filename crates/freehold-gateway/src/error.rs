@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use freehold_wire::{Api, ErrorKind, Failure, requests, translate};
+use freehold_wire::requests::{self, Missing};
+use freehold_wire::{Api, ErrorKind, Failure, translate};
 
 use crate::listener::Listen;
 use crate::{budget, config, keys, route, tls};
@@ -87,10 +88,10 @@ pub(crate) enum CallError {
     Translation(#[from] translate::Error),
     #[error("{by} does not offer {what}")]
     NotOffered { what: &'static str, by: String },
-    #[error(
-        "field {field} refers to an earlier answer, and {by} keeps none: send the whole input with each request, and store = false"
-    )]
+    #[error("field {field} refers to what only its vendor keeps, and {by} is to answer: send the whole input instead")]
     NotKept { field: &'static str, by: String },
+    #[error("{0}")]
+    Missing(#[from] Missing),
     #[error("{0}")]
     Unread(String),
     #[error("upstream {upstream:?} stood still for {} ms in the middle of its answer", after.as_millis())]
@@ -124,10 +125,12 @@ impl CallError {
             CallError::Budget(budget::Refusal::UnknownPrice { .. }) => StatusCode::FORBIDDEN,
             CallError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             CallError::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
+            CallError::Missing(Missing::Item { .. }) => StatusCode::NOT_FOUND,
             CallError::BodyBroken
             | CallError::Request(_)
             | CallError::Unread(_)
             | CallError::NotKept { .. }
+            | CallError::Missing(_)
             | CallError::Translation(translate::Error::Request(_)) => StatusCode::BAD_REQUEST,
             CallError::Translation(translate::Error::Unfaithful { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             CallError::Status { status, .. } => *status,
@@ -178,6 +181,19 @@ impl CallError {
             CallError::Key(keys::Error::Rate { after, .. }) => Some(after.as_secs().saturating_add(1)),
             CallError::Resting { after, .. } => Some(after.as_secs().saturating_add(1)),
             _ => (self.kind() == ErrorKind::Busy).then_some(1),
+        }
+    }
+
+    /// Returns the field at fault and OpenAI's code for the case, where its clients look for them.
+    pub(crate) fn blames(&self) -> Option<(&'static str, Option<&'static str>)> {
+        match self {
+            CallError::Missing(Missing::Response { .. }) => {
+                Some(("previous_response_id", Some("previous_response_not_found")))
+            }
+            CallError::Missing(Missing::TooLong { .. }) => Some(("previous_response_id", None)),
+            CallError::Missing(Missing::Item { .. }) => Some(("input", None)),
+            CallError::NotKept { field, .. } => Some((field, None)),
+            _ => None,
         }
     }
 

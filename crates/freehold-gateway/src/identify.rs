@@ -35,6 +35,8 @@ pub(crate) struct View {
     pub routed_as: Option<String>,
     /// The body without the line that Claude Code changes with every request, where there was one.
     pub without_billing: Option<Bytes>,
+    /// The body with all it refers to, where somebody needs it so who keeps no earlier answers.
+    pub completed: Option<Bytes>,
     /// The neutral view, or why there is none. A vendor may know more than we do, so such a request still passes through.
     pub request: Result<Request, requests::Error>,
 }
@@ -76,6 +78,7 @@ pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, C
                 run: identity.run,
                 routed_as,
                 without_billing,
+                completed: None,
                 request: Ok(request),
             })
         }
@@ -90,29 +93,38 @@ pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, C
                 run: marks.run.map(str::to_owned),
                 routed_as: None,
                 without_billing,
+                completed: None,
                 request: Err(error),
             })
         }
     }
 }
 
-/// Returns the field of a Responses request that refers to something that the vendor keeps.
-pub(crate) fn kept_reference(view: &View, body: &[u8]) -> Option<&'static str> {
-    let is_reference = |part: &Part| matches!(part, Part::Other(item) if item["type"] == "item_reference");
-    let mut turns = view.request.iter().flat_map(|request| &request.messages);
-    if turns.any(|turn| turn.parts.iter().any(is_reference)) {
-        return Some("input (an item_reference)");
-    }
-    let references: References = serde_json::from_slice(body).unwrap_or_default();
-    let is_said = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
-    [("previous_response_id", &references.previous_response_id), ("conversation", &references.conversation)]
-        .into_iter()
-        .find_map(|(name, value)| is_said(value).then_some(name))
+/// What a Responses request leaves to the memory of whoever answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum References {
+    /// Earlier answers or items of them, which the record may have.
+    Answers,
+    /// A conversation that only the vendor knows.
+    Conversation,
 }
 
-/// What a Responses request may leave to the vendor's memory.
+/// Returns what a Responses request refers to, where it does not stand alone.
+pub(crate) fn references(view: &View, body: &[u8]) -> Option<References> {
+    let members: Memory = serde_json::from_slice(body).unwrap_or_default();
+    let is_said = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
+    if is_said(&members.conversation) {
+        return Some(References::Conversation);
+    }
+    let is_reference = |part: &Part| matches!(part, Part::Other(item) if item["type"] == "item_reference");
+    let mut turns = view.request.iter().flat_map(|request| &request.messages);
+    let refers = is_said(&members.previous_response_id) || turns.any(|turn| turn.parts.iter().any(is_reference));
+    refers.then_some(References::Answers)
+}
+
+/// The members of a Responses request that refer to the vendor's memory.
 #[derive(Debug, Default, Deserialize)]
-struct References {
+struct Memory {
     previous_response_id: Option<Value>,
     conversation: Option<Value>,
 }

@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use serde_json::{Value, json};
 
-use freehold_wire::{Api, Call, ErrorKind, error_body};
+use freehold_wire::{Api, Call, ErrorKind, error_body, error_body_blaming};
 
 use crate::error::CallError;
 use crate::headers;
@@ -61,7 +61,8 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Reply
 
 /// Returns the answer to a call that failed, in the caller's dialect.
 pub(crate) fn error(api: Api, error: &CallError) -> Response<ReplyBody> {
-    let mut response = json(error.status(), error_body(api, error.kind(), &error.to_string()));
+    let body = error_body_blaming(api, error.kind(), &error.to_string(), error.blames());
+    let mut response = json(error.status(), body);
     if let Some(seconds) = error.retry_after_s() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

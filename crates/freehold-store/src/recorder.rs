@@ -29,6 +29,7 @@ use crate::log::{Folder, Log, Making, Options, Refusal, State, this_boot};
 use crate::recorder::indexer::Indexer;
 use crate::recorder::shared::{Item, Shared};
 use crate::seal::Seal;
+use crate::store::Store;
 
 /// When a call counts as recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,6 +109,7 @@ pub struct Recorder {
 }
 
 struct Inner {
+    store: Store,
     shared: Arc<Shared>,
     options: Options,
     keeping: ArcSwap<Keeping>,
@@ -143,11 +145,12 @@ thread_local! {
 impl Recorder {
     /// Takes the log of the home folder and starts the threads.
     pub(crate) fn start(
+        store: Store,
         connection: Connection,
-        database: &Path,
         config: RecorderConfig,
         (seal, keeping): (Option<Seal>, Keeping),
     ) -> Result<Self, Error> {
+        let database = store.path();
         let home = database.parent().unwrap_or(Path::new("."));
         let fail = |source| Error::Log { path: home.to_owned(), source };
         let folder = take(home)?;
@@ -172,14 +175,8 @@ impl Recorder {
         let shared = Arc::new(Shared::new(log, config, gaps));
         let indexer = Indexer::new(connection, Arc::clone(&shared), Mover::new(position, database, seal));
         let thread = start_threads(&shared, indexer).inspect_err(|_| shared.close()).map_err(Error::Thread)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                shared,
-                options,
-                keeping: ArcSwap::from_pointee(keeping),
-                thread: Mutex::new(Some(thread)),
-            }),
-        })
+        let (keeping, thread) = (ArcSwap::from_pointee(keeping), Mutex::new(Some(thread)));
+        Ok(Self { inner: Arc::new(Inner { store, shared, options, keeping, thread }) })
     }
 
     /// Records a call; takes some microseconds, never waits for another caller, and may be called from async code.
@@ -232,6 +229,18 @@ impl Recorder {
     /// Waits until every call that was recorded can be read from the store; blocks. False where the store takes none.
     pub fn flush(&self) -> bool {
         self.inner.shared.flush()
+    }
+
+    /// Returns a recorded call, also one that is still on its way to the tables; blocks.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn find(&self, id: &str) -> Result<Option<Call>, Error> {
+        let found = self.inner.store.call(id)?;
+        if found.is_some() || !self.flush() {
+            return Ok(found);
+        }
+        self.inner.store.call(id)
     }
 
     /// Takes no more calls, writes what is queued, and waits for the threads to end; blocks.

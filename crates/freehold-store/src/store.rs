@@ -106,7 +106,7 @@ impl Store {
     pub fn recorder_keeping(&self, config: RecorderConfig, keeping: Keeping) -> Result<Recorder, Error> {
         let connection = schema::connect(&self.inner.path, Purpose::Record, self.inner.sharing)?;
         bound(&connection, self.inner.limits)?;
-        Recorder::start(connection, &self.inner.path, config, (self.inner.seal.clone(), keeping))
+        Recorder::start(self.clone(), connection, config, (self.inner.seal.clone(), keeping))
     }
 
     /// Adds calls in one transaction; those whose id is already there are left as they are.

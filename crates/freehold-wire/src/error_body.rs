@@ -54,9 +54,15 @@ impl ErrorKind {
 
 /// Returns the body of an error answer in the caller's dialect.
 pub fn error_body(api: Api, kind: ErrorKind, message: &str) -> Vec<u8> {
+    error_body_blaming(api, kind, message, None)
+}
+
+/// Returns the same with the field at fault and the code for the case, which only OpenAI's dialects have a place for.
+pub fn error_body_blaming(api: Api, kind: ErrorKind, message: &str, blamed: Option<(&str, Option<&str>)>) -> Vec<u8> {
     let body = match api.dialect() {
         Dialect::Chat | Dialect::Responses => {
-            json!({"error": {"message": message, "type": kind.openai(), "param": null, "code": null}})
+            let (param, code) = blamed.map_or((None, None), |(param, code)| (Some(param), code));
+            json!({"error": {"message": message, "type": kind.openai(), "param": param, "code": code}})
         }
         Dialect::Messages => json!({"type": "error", "error": {"type": kind.anthropic(), "message": message}}),
     };

@@ -21,5 +21,5 @@ pub mod write;
 pub use answer::{Answer, Finish, ToolCall, Usage};
 pub use api::{Api, Dialect, UnknownApi};
 pub use call::{Attempt, Call, Digest, Failure, Instead, Kept, Reference, ReferenceKind, Timings};
-pub use error_body::{ErrorKind, VendorError, error_body};
+pub use error_body::{ErrorKind, VendorError, error_body, error_body_blaming};
 pub use request::{Message, Part, Request, ResponseFormat, Role, Sampling, Tool, ToolChoice};

@@ -4,6 +4,7 @@
 //! of value found there, never the value.
 
 mod billing;
+mod chain;
 mod chat;
 mod content;
 pub(crate) mod draft;
@@ -17,6 +18,7 @@ use crate::json::{Fault, Json, Within};
 use crate::{Api, Message, Part, Request, ResponseFormat, Role, ToolChoice};
 
 pub use billing::without_billing_line;
+pub use chain::{Absence, Missing, complete};
 pub use draft::{Draft, parse, write};
 pub use rewrite::{as_replay, with_model};
 pub use stream_usage::with_stream_usage;

@@ -10,7 +10,7 @@ use freehold_wire::{Answer, Api, estimate, translate};
 
 use crate::calls::Arrived;
 use crate::error::CallError;
-use crate::identify::{self, View};
+use crate::identify::View;
 use crate::local;
 use crate::record::{Ending, OpenRecord, Shape};
 
@@ -38,8 +38,7 @@ pub(super) async fn ask(
         Api::OpenAiEmbeddings => {
             return Err(CallError::NotOffered { what: "vectors (/v1/embeddings)", by: format!("engine/{model}") });
         }
-        Api::OpenAiResponses => stands_alone(arrived, || format!("engine/{model}"))?,
-        Api::OpenAiChat | Api::AnthropicMessages | Api::Opaque => {}
+        Api::OpenAiResponses | Api::OpenAiChat | Api::AnthropicMessages | Api::Opaque => {}
     }
     let head = Head { stream_usage: request.stream_usage, ..head(record, model) };
     if request.stream {
@@ -73,15 +72,6 @@ fn tokens_counted(input: u64, record: &mut OpenRecord) -> Answered {
         status: StatusCode::OK,
         headers: json_headers(),
         content: Content::Whole(body.into(), Ending::default()),
-    }
-}
-
-/// Checks that a request of the Responses dialect brings all it refers to: nothing is kept here from call to call.
-pub(super) fn stands_alone(arrived: &Arrived, by: impl Fn() -> String) -> Result<(), CallError> {
-    let body = arrived.plain.as_ref().unwrap_or(&arrived.body);
-    match identify::kept_reference(&arrived.view, body) {
-        Some(field) => Err(CallError::NotKept { field, by: by() }),
-        None => Ok(()),
     }
 }
 

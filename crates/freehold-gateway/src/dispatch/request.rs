@@ -15,8 +15,6 @@ use crate::outgoing::Outgoing;
 use crate::record::OpenRecord;
 use crate::route::Chosen;
 
-use super::own;
-
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// The version of Anthropic's dialect that translations are written in.
@@ -105,7 +103,7 @@ fn body(to: To<'_>, arrived: &Arrived, record: &mut OpenRecord) -> Result<(Optio
     let original = arrived.plain.as_ref().unwrap_or(&arrived.body);
     if to.spoken != arrived.api {
         let model = to.model.unwrap_or(&arrived.view.model);
-        let body = changed.as_ref().unwrap_or(original);
+        let body = arrived.view.completed.as_ref().or(changed.as_ref()).unwrap_or(original);
         return Ok((Some(translated(to, arrived, (body, model), record)?), false));
     }
     if let Some(model) = to.model {
@@ -127,10 +125,6 @@ fn translated(
     (body, model): (&[u8], &str),
     record: &mut OpenRecord,
 ) -> Result<Bytes, CallError> {
-    let by = || format!("{}/{model}, which is asked in {}", to.upstream.name, to.spoken);
-    if arrived.api == Api::OpenAiResponses {
-        own::stands_alone(arrived, by)?;
-    }
     let on_loss = if to.upstream.accept_loss { OnLoss::Accept } else { OnLoss::Refuse };
     let translated = translate::request(arrived.api, to.spoken, body, model, on_loss)?;
     let told = record.told_mut();

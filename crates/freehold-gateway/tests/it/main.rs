@@ -4,6 +4,7 @@
 
 mod caller;
 mod cassettes;
+mod chaining;
 mod engine;
 mod failing_over;
 mod failures;

@@ -166,23 +166,6 @@ fn what_cannot_be_carried_is_refused_by_name_or_said_to_be_lost() {
     });
 }
 
-#[test]
-fn answers_that_only_the_vendor_keeps_are_refused_by_name() {
-    house::run(async {
-        // A loss that is accepted is no leave to forget half of the talk.
-        let (house, mut mock) = chat_only(|vllm| vllm.accept_loss = true).await;
-        let called =
-            r#"{"model":"qwen","input":[{"role":"user","content":"hi"},{"type":"item_reference","id":"fc_1"}]}"#;
-        let answered = r#"{"model":"qwen","previous_response_id":"resp_1","input":"and then?"}"#;
-        for (field, body) in [("previous_response_id", answered), ("item_reference", called)] {
-            let mut reply = caller::post(house.addr, "/v1/responses", "", body).await;
-            let message = reply.json().await["error"]["message"].as_str().unwrap().to_owned();
-            assert!(reply.status == 400 && message.contains(field), "{message}");
-        }
-        assert!(mock.is_untouched());
-    });
-}
-
 /// Returns a request as Claude Code makes it, with the line that is another one each time.
 fn of_claude_code(model: &str, stamp: &str) -> String {
     let line = format!("x-anthropic-billing-header: cc_version=2.1.{stamp}; cc_entrypoint=cli; cch={stamp};");

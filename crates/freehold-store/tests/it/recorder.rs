@@ -52,6 +52,21 @@ async fn recorded_call_can_be_read_after_a_flush() {
 }
 
 #[test]
+fn call_is_found_as_soon_as_it_is_recorded() {
+    let (_home, store) = store();
+    let recorder = store.recorder(roomy()).unwrap();
+    for n in 0..20 {
+        let id = n.to_string();
+        assert_eq!(recorder.find(&id).unwrap(), None);
+        assert!(recorder.record(call(&id, n)).wait());
+        assert_eq!(recorder.find(&id).unwrap(), Some(call(&id, n)));
+    }
+    recorder.close();
+    assert!(recorder.find("7").unwrap().is_some());
+    assert_eq!(recorder.find("none").unwrap(), None);
+}
+
+#[test]
 fn calls_reach_the_tables_though_nobody_asks() {
     let (_home, store) = store();
     let recorder = store.recorder(roomy()).unwrap();
