@@ -9,10 +9,11 @@ mod layout;
 mod pack;
 mod prefixes;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use freehold_wire::{Call, Digest, Instead, Kept};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::body::pack::{PackError, Packed, Packer, Unpacker};
 use crate::body::prefixes::{Place, Prefixes};
@@ -34,6 +35,8 @@ const SELECT_WHOLE: &str = "SELECT request, response FROM whole_body WHERE call 
 const SELECT_SEGMENT: &str = "SELECT parent, parent_bytes, form, bytes FROM segment WHERE row = ?1";
 const SELECT_DIGEST: &str = "SELECT request_bytes, request, response_bytes, response FROM digest WHERE call = ?1";
 const SELECT_REMOVALS: &str = "SELECT times FROM removal";
+const ADD_USES: &str = "INSERT INTO segment_use (segment, uses) VALUES (?1, 1 + ?2) \
+    ON CONFLICT DO UPDATE SET uses = uses + ?2";
 
 /// The numbers of `call.kept`.
 const KEPT_WHOLE: i64 = 0;
@@ -45,6 +48,26 @@ pub(crate) struct BodyWriter {
     packer: Packer,
     prefixes: Prefixes,
     removals: i64,
+    /// How often segments are referred to anew, beyond the one body that a segment is made for.
+    uses: BTreeMap<i64, i64>,
+}
+
+/// The statements that write bodies, looked up once for many.
+pub(crate) struct Inserts<'c> {
+    body: CachedStatement<'c>,
+    segment: CachedStatement<'c>,
+    digest: CachedStatement<'c>,
+}
+
+impl<'c> Inserts<'c> {
+    /// Looks the statements up.
+    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            body: connection.prepare_cached(INSERT_BODY)?,
+            segment: connection.prepare_cached(INSERT_SEGMENT)?,
+            digest: connection.prepare_cached(INSERT_DIGEST)?,
+        })
+    }
 }
 
 /// Reads bodies.
@@ -58,39 +81,68 @@ pub(crate) type Bodies = (Vec<u8>, Vec<u8>);
 impl BodyWriter {
     /// Starts with nothing remembered; pieces are sealed where a key is given.
     pub(crate) fn new(seal: Option<Seal>) -> Self {
-        Self { packer: Packer::new(seal), prefixes: Prefixes::default(), removals: 0 }
+        Self { packer: Packer::new(seal), prefixes: Prefixes::default(), removals: 0, uses: BTreeMap::new() }
     }
 
     /// Forgets what was remembered of rows that may not be there.
     pub(crate) fn forget(&mut self) {
         self.prefixes = Prefixes::default();
         self.packer.forget();
+        self.uses.clear();
     }
 
-    /// Adds the bodies of the call in that row, or what stands in for them.
-    pub(crate) fn write(&mut self, connection: &Connection, row: i64, call: &Call) -> rusqlite::Result<()> {
-        match &call.kept.instead {
-            None => Ok(self.write_bodies(connection, row, call)?),
-            Some(Instead::Expired) => Ok(()),
-            Some(Instead::Digests { request, response }) => {
-                let (request_bytes, response_bytes) = (integer(request.bytes), integer(response.bytes));
-                let values = params![row, request_bytes, request.sha256, response_bytes, response.sha256];
-                connection.prepare_cached(INSERT_DIGEST)?.execute(values).map(drop)
-            }
-        }
-    }
-
-    fn write_bodies(&mut self, connection: &Connection, row: i64, call: &Call) -> Result<(), PackError> {
+    /// Begins to write in a transaction: forgets where pieces lie if any were removed since the last one.
+    pub(crate) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let removals = connection.prepare_cached(SELECT_REMOVALS)?.query_row([], |row| row.get(0))?;
         if removals != self.removals {
             self.prefixes = Prefixes::default();
             self.removals = removals;
         }
+        Ok(())
+    }
+
+    /// Writes, before the transaction ends, how often segments are referred to.
+    pub(crate) fn finish(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut add = connection.prepare_cached(ADD_USES)?;
+        for (segment, uses) in std::mem::take(&mut self.uses) {
+            add.execute([segment, uses])?;
+        }
+        Ok(())
+    }
+
+    /// Adds the bodies of the call in that row, or what stands in for them.
+    pub(crate) fn write(
+        &mut self,
+        connection: &Connection,
+        inserts: &mut Inserts<'_>,
+        row: i64,
+        call: &Call,
+    ) -> rusqlite::Result<()> {
+        match &call.kept.instead {
+            None => Ok(self.write_bodies(connection, inserts, row, call)?),
+            Some(Instead::Expired) => Ok(()),
+            Some(Instead::Digests { request, response }) => {
+                let (request_bytes, response_bytes) = (integer(request.bytes), integer(response.bytes));
+                let values = params![row, request_bytes, request.sha256, response_bytes, response.sha256];
+                inserts.digest.execute(values).map(drop)
+            }
+        }
+    }
+
+    fn write_bodies(
+        &mut self,
+        connection: &Connection,
+        inserts: &mut Inserts<'_>,
+        row: i64,
+        call: &Call,
+    ) -> Result<(), PackError> {
         let layout = layout::cut(&call.request);
-        let steady = self.way(connection, STEADY, &layout.steady)?.expect("the frame is a piece of every request");
-        let grown = self.way(connection, GROWN, layout.grown.as_deref().unwrap_or_default())?;
+        let insert = &mut inserts.segment;
+        let steady = self.way(connection, insert, STEADY, &layout.steady)?;
+        let steady = steady.expect("the frame is a piece of every request");
+        let grown = self.way(connection, insert, GROWN, layout.grown.as_deref().unwrap_or_default())?;
         let response = self.packer.pack(connection, &call.response)?;
-        connection.prepare_cached(INSERT_BODY)?.execute(params![
+        inserts.body.execute(params![
             row,
             steady.segment,
             integer(steady.bytes as u64),
@@ -106,25 +158,26 @@ impl BodyWriter {
     fn way<P: AsRef<[u8]>>(
         &mut self,
         connection: &Connection,
+        insert: &mut CachedStatement<'_>,
         root: u8,
         pieces: &[P],
     ) -> Result<Option<Place>, PackError> {
         let names = prefixes::names(root, pieces);
         let known = self.prefixes.longest(&names);
         let (known_pieces, parent) = known.map_or((0, None), |(pieces, place)| (pieces, Some(place)));
+        if let Some(place) = parent {
+            *self.uses.entry(place.segment).or_default() += 1;
+        }
         if known_pieces == pieces.len() {
             return Ok(parent);
         }
         let new = &pieces[known_pieces..];
-        let text: Vec<u8> = new.iter().flat_map(AsRef::as_ref).copied().collect();
-        let packed = self.packer.pack(connection, &text)?;
+        let packed = match new {
+            [one] => self.packer.pack(connection, one.as_ref())?,
+            _ => self.packer.pack(connection, &new.iter().map(AsRef::as_ref).collect::<Vec<_>>().concat())?,
+        };
         let (parent_row, parent_bytes) = (parent.map(|place| place.segment), parent.map(|place| place.bytes as u64));
-        let segment = connection.prepare_cached(INSERT_SEGMENT)?.insert(params![
-            parent_row,
-            parent_bytes.map(integer),
-            packed.form,
-            packed.bytes
-        ])?;
+        let segment = insert.insert(params![parent_row, parent_bytes.map(integer), packed.form, packed.bytes])?;
         let mut bytes = 0;
         for (piece, name) in new.iter().zip(&names[known_pieces..]) {
             bytes += piece.as_ref().len();

@@ -1,13 +1,14 @@
 //! Calls as rows: written once, read back whole.
 
 use freehold_wire::{Attempt, Call, Failure, Kept, Reference, ReferenceKind, Timings, Usage};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use crate::body::{self, BodyReader};
+use crate::body::{self, BodyReader, Inserts};
 use crate::error::Error;
 use crate::interned::Interned;
+use crate::step_calls;
 use crate::store::Store;
-use crate::tally::Keys;
+use crate::tally::{Keys, Tally};
 
 /// What an import did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,8 +22,8 @@ pub struct Imported {
 /// Whether a call was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// It was, and has these numbers.
-    New(Keys),
+    /// It was.
+    New,
     /// A call of that id is there.
     Present,
 }
@@ -68,16 +69,56 @@ impl Store {
     }
 }
 
-/// Adds a call inside the caller's transaction, unless its id is there.
-pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call) -> rusqlite::Result<Added> {
-    let keys = keys(connection, interned, call)?;
+/// Adds calls, and their sums at the end, inside the caller's transaction.
+pub(crate) struct Adding<'c, 'i> {
+    connection: &'c Connection,
+    interned: &'i mut Interned,
+    insert: CachedStatement<'c>,
+    bodies: Inserts<'c>,
+    tally: Tally,
+}
+
+impl<'c, 'i> Adding<'c, 'i> {
+    /// Begins, with everything looked up that is the same for all.
+    pub(crate) fn begin(connection: &'c Connection, interned: &'i mut Interned) -> rusqlite::Result<Self> {
+        interned.bodies.begin(connection)?;
+        let (insert, bodies) = (connection.prepare_cached(INSERT_CALL)?, Inserts::new(connection)?);
+        Ok(Self { connection, interned, insert, bodies, tally: Tally::default() })
+    }
+
+    /// Adds a call unless its id is there.
+    pub(crate) fn add(&mut self, call: &Call) -> rusqlite::Result<Added> {
+        let keys = keys(self.connection, self.interned, call)?;
+        if insert(&mut self.insert, self.connection, self.interned, (call, keys))? == 0 {
+            return Ok(Added::Present);
+        }
+        let row = self.connection.last_insert_rowid();
+        self.interned.bodies.write(self.connection, &mut self.bodies, row, call)?;
+        self.tally.count(call, keys);
+        Ok(Added::New)
+    }
+
+    /// Writes what is kept for all calls together.
+    pub(crate) fn finish(self) -> rusqlite::Result<()> {
+        self.tally.write(self.connection)?;
+        self.interned.bodies.finish(self.connection)?;
+        step_calls::enter(self.connection, step_calls::WAITING_MAX)
+    }
+}
+
+fn insert(
+    statement: &mut CachedStatement<'_>,
+    connection: &Connection,
+    interned: &mut Interned,
+    (call, keys): (&Call, Keys),
+) -> rusqlite::Result<usize> {
     let found_by = interned.name(connection, &call.step_by)?;
     let model = interned.name(connection, &call.model)?;
     let served_model = call.served_model.as_ref().map(|_| keys.model);
     let usage = call.usage.as_ref();
     let failure = call.failure.as_ref();
     let (masked, kept) = body::kept_columns(&call.kept);
-    let added = connection.prepare_cached(INSERT_CALL)?.execute(params![
+    statement.execute(params![
         call.id,
         call.at_ms,
         keys.step,
@@ -107,12 +148,7 @@ pub(crate) fn add(connection: &Connection, interned: &mut Interned, call: &Call)
         masked,
         kept,
         attempts(call),
-    ])?;
-    if added == 0 {
-        return Ok(Added::Present);
-    }
-    interned.bodies.write(connection, connection.last_insert_rowid(), call)?;
-    Ok(Added::New(keys))
+    ])
 }
 
 fn attempts(call: &Call) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use freehold_wire::Api;
 use rusqlite::{Connection, OptionalExtension};
@@ -19,10 +20,11 @@ pub(crate) struct Interned {
     pub(crate) bodies: BodyWriter,
 }
 
-/// The texts of names, each read once.
+/// The texts of names and steps, each read once.
 pub(crate) struct Names<'c> {
     connection: &'c Connection,
-    texts: HashMap<i64, String>,
+    texts: HashMap<i64, Arc<str>>,
+    steps: HashMap<i64, Arc<str>>,
 }
 
 /// The most entries of each kind that are remembered; beyond it all are looked up anew.
@@ -81,28 +83,42 @@ impl Interned {
 impl<'c> Names<'c> {
     /// Starts with no name read.
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection, texts: HashMap::new() }
+        Self { connection, texts: HashMap::new(), steps: HashMap::new() }
     }
 
     /// Returns the text of a name.
     pub(crate) fn text(&mut self, id: i64) -> Result<&str, Error> {
-        match self.texts.entry(id) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(unknown) => {
-                let text: String = self
-                    .connection
-                    .prepare_cached("SELECT text FROM name WHERE id = ?1")
-                    .and_then(|mut statement| statement.query_row([id], |row| row.get(0)))
-                    .map_err(Error::sql("read a name"))?;
-                Ok(unknown.insert(text))
-            }
-        }
+        Ok(look_up(self.connection, &mut self.texts, ("SELECT text FROM name WHERE id = ?1", id))?)
+    }
+
+    /// Returns the text of a name, to be kept.
+    pub(crate) fn shared(&mut self, id: i64) -> Result<Arc<str>, Error> {
+        look_up(self.connection, &mut self.texts, ("SELECT text FROM name WHERE id = ?1", id)).cloned()
+    }
+
+    /// Returns the name of a step, to be kept.
+    pub(crate) fn step(&mut self, id: i64) -> Result<Arc<str>, Error> {
+        look_up(self.connection, &mut self.steps, ("SELECT name FROM step WHERE id = ?1", id)).cloned()
     }
 
     /// Returns the dialect of that name.
     pub(crate) fn api(&mut self, id: i64) -> Result<Api, Error> {
         let text = self.text(id)?;
         text.parse().map_err(|_| Error::Unreadable { what: "an api", found: text.to_owned() })
+    }
+}
+
+fn look_up<'t>(
+    connection: &Connection,
+    texts: &'t mut HashMap<i64, Arc<str>>,
+    (select, id): (&str, i64),
+) -> Result<&'t Arc<str>, Error> {
+    match texts.entry(id) {
+        Entry::Occupied(known) => Ok(known.into_mut()),
+        Entry::Vacant(unknown) => {
+            let read = connection.prepare_cached(select).and_then(|mut one| one.query_row([id], |row| row.get(0)));
+            Ok(unknown.insert(read.map_err(Error::sql("read a name"))?))
+        }
     }
 }
 

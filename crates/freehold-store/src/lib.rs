@@ -21,6 +21,7 @@ mod retention;
 mod sample;
 mod schema;
 mod seal;
+mod step_calls;
 mod steps;
 mod store;
 mod tally;

@@ -5,14 +5,15 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::body::KEPT_NOT_ANY_MORE;
-use crate::calls::count;
 use crate::error::Error;
+use crate::step_calls;
 use crate::store::Store;
 
 /// How many calls lose their bodies in one transaction: a few milliseconds of the write lock.
 const BATCH_CALLS: i64 = 200;
 
-const SELECT_DUE: &str = "SELECT row FROM call WHERE step = ?1 AND at_ms < ?2 AND kept = 0 ORDER BY at_ms LIMIT ?3";
+const SELECT_DUE: &str = "SELECT at_ms, call FROM step_call WHERE step = ?1 AND at_ms < ?2 ORDER BY at_ms LIMIT ?3";
+const DELETE_DUE: &str = "DELETE FROM step_call WHERE step = ?1 AND at_ms = ?2 AND call = ?3";
 const SELECT_STEPS: &str = "SELECT id, name FROM step";
 const SELECT_WAYS: &str = "SELECT steady, grown FROM body WHERE call = ?1";
 const SELECT_IS_CASE: &str =
@@ -20,10 +21,9 @@ const SELECT_IS_CASE: &str =
 const MARK: &str = "UPDATE call SET kept = ?2, answered = 0 WHERE row = ?1";
 const DELETE_BODY: &str = "DELETE FROM body WHERE call = ?1";
 const DELETE_WHOLE: &str = "DELETE FROM whole_body WHERE call = ?1";
-const SELECT_UNUSED: &str = "SELECT parent FROM segment WHERE row = ?1 \
-    AND NOT EXISTS (SELECT 1 FROM segment WHERE parent = ?1) \
-    AND NOT EXISTS (SELECT 1 FROM body WHERE steady = ?1) AND NOT EXISTS (SELECT 1 FROM body WHERE grown = ?1)";
-const DELETE_SEGMENT: &str = "DELETE FROM segment WHERE row = ?1";
+const LOSE_USE: &str = "UPDATE segment_use SET uses = uses - 1 WHERE segment = ?1";
+const DELETE_SINGLE_USE: &str = "DELETE FROM segment_use WHERE segment = ?1 AND uses = 1";
+const DELETE_SEGMENT: &str = "DELETE FROM segment WHERE row = ?1 RETURNING parent";
 const COUNT_REMOVAL: &str = "UPDATE removal SET times = times + 1";
 
 /// How long bodies are kept.
@@ -69,6 +69,10 @@ impl Store {
     /// Fails when the store cannot be written; then nothing of the batch was removed.
     pub fn remove_expired(&self, retention: &Retention, now_ms: i64) -> Result<Removed, Error> {
         let doing = "remove bodies whose time is over";
+        if !retention.is_limited() {
+            return Ok(Removed::default());
+        }
+        self.write(doing, |transaction| step_calls::enter(transaction, 1).map_err(Error::sql(doing)))?;
         let Some((step, before_ms)) = self.read(|connection| due(connection, retention, now_ms))? else {
             return Ok(Removed::default());
         };
@@ -110,10 +114,11 @@ fn due(connection: &Connection, retention: &Retention, now_ms: i64) -> Result<Op
 
 fn remove_batch(transaction: &Transaction<'_>, step: i64, before_ms: i64) -> rusqlite::Result<Removed> {
     let mut select = transaction.prepare_cached(SELECT_DUE)?;
-    let rows = select.query_map(params![step, before_ms, BATCH_CALLS], |row| row.get(0))?;
-    let rows = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let due = select.query_map(params![step, before_ms, BATCH_CALLS], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let due = due.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
     let mut removed = Removed::default();
-    for row in rows {
+    for (at_ms, row) in due {
+        transaction.prepare_cached(DELETE_DUE)?.execute([step, at_ms, row])?;
         let is_case: bool = transaction.prepare_cached(SELECT_IS_CASE)?.query_row([row], |row| row.get(0))?;
         removed.calls += 1;
         removed.cases += u64::from(is_case);
@@ -134,26 +139,15 @@ fn remove_bodies(transaction: &Transaction<'_>, row: i64) -> rusqlite::Result<u6
     for way in ways.into_iter().flatten() {
         let mut next = way;
         while let Some(segment) = next {
-            let mut unused = transaction.prepare_cached(SELECT_UNUSED)?;
-            let Some(parent) = unused.query_row([segment], |row| row.get(0)).optional()? else { break };
-            transaction.prepare_cached(DELETE_SEGMENT)?.execute([segment])?;
+            if transaction.prepare_cached(LOSE_USE)?.execute([segment])? == 1 {
+                transaction.prepare_cached(DELETE_SINGLE_USE)?.execute([segment])?;
+                break;
+            }
+            let mut delete = transaction.prepare_cached(DELETE_SEGMENT)?;
+            let Some(parent) = delete.query_row([segment], |row| row.get(0)).optional()? else { break };
             segments += 1;
             next = parent;
         }
     }
     Ok(segments)
-}
-
-impl Store {
-    /// Returns how many calls have lost their bodies because their time was over.
-    ///
-    /// # Errors
-    /// Fails when the store cannot be read.
-    pub fn expired_calls(&self) -> Result<u64, Error> {
-        let select = "SELECT count(*) FROM call WHERE kept = ?1";
-        self.read(|connection| {
-            let counted = connection.query_row(select, [KEPT_NOT_ANY_MORE], |row| count(row, 0));
-            counted.map_err(Error::sql("count calls without bodies"))
-        })
-    }
 }

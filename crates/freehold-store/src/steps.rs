@@ -21,7 +21,7 @@ pub struct StepSummary {
     pub calls: u64,
     /// Those that failed.
     pub failures: u64,
-    /// Distinct runs; calls without a run count for none.
+    /// Runs; one that goes on after midnight (UTC) counts for both days, calls without a run for none.
     pub runs: u64,
     /// When the first call began, in milliseconds since the Unix epoch.
     pub first_at_ms: i64,

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use freehold_wire::Call;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::body::BodyReader;
-use crate::calls::{self, Added, Imported};
+use crate::calls::{Added, Adding, Imported};
 use crate::error::Error;
 use crate::interned::Interned;
 use crate::keeping::Keeping;
@@ -14,7 +15,6 @@ use crate::log;
 use crate::recorder::{Recorder, RecorderConfig};
 use crate::schema::{self, Purpose, Sharing};
 use crate::seal::{Seal, admission};
-use crate::tally::Tally;
 
 const FILE: &str = "freehold.db";
 
@@ -115,24 +115,11 @@ impl Store {
     ///
     /// # Errors
     /// Fails when the store cannot be written; then none of the batch is added.
-    pub fn import(&self, batch: &[freehold_wire::Call]) -> Result<Imported, Error> {
+    pub fn import(&self, batch: &[Call]) -> Result<Imported, Error> {
         let doing = "import calls";
         let mut interned = self.inner.importing.lock().unwrap_or_else(PoisonError::into_inner);
-        let imported = self.write(doing, |transaction| {
-            let mut tally = Tally::default();
-            let mut imported = Imported::default();
-            for call in batch {
-                match calls::add(transaction, &mut interned, call).map_err(Error::sql(doing))? {
-                    Added::New(row) => {
-                        imported.added += 1;
-                        tally.count(call, row);
-                    }
-                    Added::Present => imported.present += 1,
-                }
-            }
-            tally.write(transaction).map_err(Error::sql(doing))?;
-            Ok(imported)
-        });
+        let imported =
+            self.write(doing, |transaction| add_all(transaction, &mut interned, batch).map_err(Error::sql(doing)));
         if imported.is_err() {
             interned.forget();
         }
@@ -178,6 +165,19 @@ impl Store {
         transaction.commit().map_err(Error::sql(doing))?;
         Ok(written)
     }
+}
+
+fn add_all(connection: &Connection, interned: &mut Interned, batch: &[Call]) -> rusqlite::Result<Imported> {
+    let mut adding = Adding::begin(connection, interned)?;
+    let mut imported = Imported::default();
+    for call in batch {
+        match adding.add(call)? {
+            Added::New => imported.added += 1,
+            Added::Present => imported.present += 1,
+        }
+    }
+    adding.finish()?;
+    Ok(imported)
 }
 
 /// Makes the home folder where it is missing, for its owner alone: it will hold prompts.

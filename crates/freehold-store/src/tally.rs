@@ -22,7 +22,8 @@ pub(crate) struct Keys {
 pub(crate) struct Tally {
     steps: HashMap<i64, StepSum>,
     traffic: HashMap<(i32, Keys), TrafficSum>,
-    runs: HashMap<i64, HashSet<String>>,
+    /// By day and step.
+    runs: HashMap<(i32, i64), HashSet<String>>,
 }
 
 struct StepSum {
@@ -51,7 +52,7 @@ const DAY_MS: i64 = 86_400_000;
 
 const UPDATE_STEP: &str = "UPDATE step SET calls = calls + ?2, failures = failures + ?3, runs = runs + ?4, \
     first_at_ms = min(first_at_ms, ?5), last_at_ms = max(last_at_ms, ?6) WHERE id = ?1";
-const INSERT_RUN: &str = "INSERT INTO run (step, run) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const INSERT_RUN: &str = "INSERT INTO run (day, step, run) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 const UPSERT_TRAFFIC: &str = "INSERT INTO traffic (day, step, api, upstream, model, key, calls, failures, usage_calls, \
     estimated_calls, input, cache_read, cache_write, output, reasoning) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO UPDATE SET \
@@ -78,9 +79,10 @@ impl Tally {
         step.failures += i64::from(is_failure(call));
         step.first_at_ms = step.first_at_ms.min(call.at_ms);
         step.last_at_ms = step.last_at_ms.max(call.at_ms);
-        self.traffic.entry((day(call.at_ms), keys)).or_default().count(call);
+        let day = day(call.at_ms);
+        self.traffic.entry((day, keys)).or_default().count(call);
         if let Some(run) = &call.run {
-            let runs = self.runs.entry(keys.step).or_default();
+            let runs = self.runs.entry((day, keys.step)).or_default();
             if !runs.contains(run) {
                 runs.insert(run.clone());
             }
@@ -90,8 +92,9 @@ impl Tally {
     /// Writes the sums inside the caller's transaction.
     pub(crate) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let mut update_step = connection.prepare_cached(UPDATE_STEP)?;
+        let runs = self.write_runs(connection)?;
         for (step, sum) in &self.steps {
-            let runs = self.write_runs(connection, *step)?;
+            let runs = runs.get(step).copied().unwrap_or(0);
             update_step.execute(params![step, sum.calls, sum.failures, runs, sum.first_at_ms, sum.last_at_ms])?;
         }
         let mut totals: HashMap<Keys, TrafficSum> = HashMap::new();
@@ -107,12 +110,14 @@ impl Tally {
         Ok(())
     }
 
-    /// Writes the runs of a step and returns how many of them are new.
-    fn write_runs(&self, connection: &Connection, step: i64) -> rusqlite::Result<i64> {
+    /// Writes the runs and returns how many of each step are new.
+    fn write_runs(&self, connection: &Connection) -> rusqlite::Result<HashMap<i64, i64>> {
         let mut insert = connection.prepare_cached(INSERT_RUN)?;
-        let mut new = 0;
-        for run in self.runs.get(&step).into_iter().flatten() {
-            new += i64::from(insert.execute(params![step, run])? == 1);
+        let mut new = HashMap::new();
+        for ((day, step), runs) in &self.runs {
+            for run in runs {
+                *new.entry(*step).or_default() += i64::from(insert.execute(params![day, step, run])? == 1);
+            }
         }
         Ok(new)
     }

@@ -1,5 +1,7 @@
 //! The sums of each day, by step, model and key: what costs and limits are computed from.
 
+use std::sync::Arc;
+
 use freehold_wire::Api;
 use rusqlite::Connection;
 
@@ -14,15 +16,15 @@ pub struct DayTraffic {
     /// The day on which the calls began, in days since the Unix epoch, UTC.
     pub day: i32,
     /// The step.
-    pub step: String,
+    pub step: Arc<str>,
     /// The caller's dialect.
     pub api: Api,
     /// The upstream.
-    pub upstream: String,
+    pub upstream: Arc<str>,
     /// The model that answered: the one asked for, unless another is known to have served.
-    pub model: String,
+    pub model: Arc<str>,
     /// The name of the virtual key, where the calls came with one.
-    pub key: Option<String>,
+    pub key: Option<Arc<str>>,
     /// All calls.
     pub calls: u64,
     /// Those that failed.
@@ -43,9 +45,8 @@ pub struct DayTraffic {
     pub reasoning: u64,
 }
 
-const SELECT: &str = "SELECT t.day, step.name, t.api, t.upstream, t.model, t.key, t.calls, t.failures, t.usage_calls, \
-    t.estimated_calls, t.input, t.cache_read, t.cache_write, t.output, t.reasoning \
-    FROM traffic t JOIN step ON step.id = t.step WHERE t.day BETWEEN ?1 AND ?2 ORDER BY t.day, t.step";
+const SELECT: &str = "SELECT day, step, api, upstream, model, key, calls, failures, usage_calls, estimated_calls, input, \
+    cache_read, cache_write, output, reasoning FROM traffic WHERE day BETWEEN ?1 AND ?2 ORDER BY day, step";
 
 impl Store {
     /// Returns the sums of the days from the first to the last, both included, day by day; days are counted from the
@@ -71,11 +72,11 @@ fn read(connection: &Connection, from_day: i32, to_day: i32) -> Result<Vec<DayTr
         let key = number(5)?;
         traffic.push(DayTraffic {
             day: row.get(0).map_err(sql())?,
-            step: row.get(1).map_err(sql())?,
+            step: names.step(number(1)?)?,
             api: names.api(number(2)?)?,
-            upstream: names.text(number(3)?)?.to_owned(),
-            model: names.text(number(4)?)?.to_owned(),
-            key: if key == 0 { None } else { Some(names.text(key)?.to_owned()) },
+            upstream: names.shared(number(3)?)?,
+            model: names.shared(number(4)?)?,
+            key: if key == 0 { None } else { Some(names.shared(key)?) },
             calls: sum(6)?,
             failures: sum(7)?,
             usage_calls: sum(8)?,

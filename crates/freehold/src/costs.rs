@@ -133,8 +133,8 @@ pub fn costs(traffic: &[DayTraffic], by: By, book: &PriceBook) -> Costs {
         line.add(day, book);
         let before = total.calls_without_price;
         total.add(day, book);
-        if total.calls_without_price > before && !models_without_price.contains(&day.model) {
-            models_without_price.push(day.model.clone());
+        if total.calls_without_price > before && !models_without_price.iter().any(|model| **model == *day.model) {
+            models_without_price.push(day.model.to_string());
         }
     }
     let mut lines: Vec<Line> = parts.into_iter().map(|(name, line)| Line { name, ..line }).collect();
@@ -146,7 +146,7 @@ pub fn costs(traffic: &[DayTraffic], by: By, book: &PriceBook) -> Costs {
 
 fn name(traffic: &DayTraffic, by: By) -> std::borrow::Cow<'_, str> {
     match by {
-        By::Step => traffic.step.as_str().into(),
+        By::Step => traffic.step.as_ref().into(),
         By::Model => format!("{}/{}", traffic.upstream, traffic.model).into(),
         By::Key => traffic.key.as_deref().unwrap_or("(no key)").into(),
         By::Day => shown_day(traffic.day).into(),

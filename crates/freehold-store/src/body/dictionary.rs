@@ -37,6 +37,11 @@ pub(super) fn due_row_after(row: i64) -> i64 {
     (1..).map(due_row).find(|due| *due > row).unwrap_or(i64::MAX)
 }
 
+/// Returns from which row on pieces are sampled for a dictionary that is due at that one.
+pub(super) fn sampled_from(due_row: i64) -> i64 {
+    if due_row <= DUE_ROW_FIRST { 0 } else { due_row - due_row / 8 }
+}
+
 impl Samples {
     /// Takes the beginning of a piece as a sample, and drops the oldest beyond the bound.
     pub(super) fn add(&mut self, piece: &[u8]) {
@@ -89,6 +94,7 @@ mod tests {
     fn dictionaries_come_ever_more_seldom() {
         let rows: Vec<_> = (1..5).map(due_row).collect();
         assert_eq!(rows, [1_000, 8_000, 64_000, 512_000]);
+        assert_eq!((sampled_from(1_000), sampled_from(8_000)), (0, 7_000));
         assert_eq!((due_row_after(0), due_row_after(1_000), due_row_after(40_000)), (1_000, 8_000, 64_000));
     }
 

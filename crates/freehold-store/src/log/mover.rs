@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use freehold_wire::Call;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use crate::calls::{self, Added, integer};
+use crate::calls::{Added, Adding, integer};
 use crate::gap::Pending;
 use crate::interned::Interned;
 use crate::log::call::Unreadable;
 use crate::log::cursor::Cursor;
 use crate::log::{Log, State, this_boot};
 use crate::seal::Seal;
-use crate::tally::Tally;
 
 /// The most calls of one transaction.
 const BATCH_CALLS_MAX: usize = 4_000;
@@ -234,8 +233,9 @@ impl Mover {
         let mut refused = Pending::default();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut kept = Vec::with_capacity(self.batch.calls.len());
+        let mut adding = Adding::begin(&transaction, &mut self.interned)?;
         for logged in std::mem::take(&mut self.batch.calls) {
-            match calls::add(&transaction, &mut self.interned, &logged.call) {
+            match adding.add(&logged.call) {
                 Err(error) if is_of_one_call(&error) => {
                     tracing::error!(%error, "a call is missing from the record");
                     refused.count(logged.call.at_ms, 1, REFUSED_REASON);
@@ -244,6 +244,7 @@ impl Mover {
                 _ => kept.push(logged),
             }
         }
+        drop(adding);
         self.batch.calls = kept;
         self.interned.forget();
         transaction.rollback()?;
@@ -252,15 +253,12 @@ impl Mover {
 
     fn write(&mut self, connection: &mut Connection, gaps: &Pending, refused: &Pending) -> rusqlite::Result<Moved> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tally = Tally::default();
+        let mut adding = Adding::begin(&transaction, &mut self.interned)?;
         let mut taken = Pending::default();
         let mut moved = Moved { calls: 0, refused: refused.calls() };
         for logged in &self.batch.calls {
-            match calls::add(&transaction, &mut self.interned, &logged.call)? {
-                Added::New(keys) => {
-                    moved.calls += 1;
-                    tally.count(&logged.call, keys);
-                }
+            match adding.add(&logged.call)? {
+                Added::New => moved.calls += 1,
                 Added::Present if logged.is_left => {}
                 Added::Present => {
                     moved.refused += 1;
@@ -268,7 +266,7 @@ impl Mover {
                 }
             }
         }
-        tally.write(&transaction)?;
+        adding.finish()?;
         for pending in [gaps, refused, &taken, &self.batch.lost] {
             pending.write(&transaction)?;
         }

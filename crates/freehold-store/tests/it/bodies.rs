@@ -214,7 +214,7 @@ fn bodies_go_when_their_time_is_over_and_the_rest_stays_whole() {
     assert_eq!((gone.usage, gone.timings), (old[0].usage, old[0].timings));
     assert_eq!(store.cases("triage").unwrap().len(), young.len());
     assert_eq!(store.steps().unwrap(), steps, "sums stay");
-    assert_eq!(store.expired_calls().unwrap(), old.len() as u64);
+    assert_eq!(rows(store.path(), "call WHERE kept = 2"), old.len() as i64);
 
     // Later turns refer to pieces of earlier ones, so those went only now; then nothing is left.
     let (calls, _, segments) = remove_all(&store, &retention, 100 * DAY_MS);
@@ -314,4 +314,44 @@ fn every_chosen_call_is_exported_once_and_in_order() {
         calls.iter().filter(|call| call.step == "b" && (100..200).contains(&call.at_ms)).cloned().collect();
     assert_eq!(exported(&chosen), expected);
     assert!(exported(&Selection { step: Some("c".to_owned()), ..Selection::default() }).is_empty());
+}
+
+const AS_OF_VERSION_5: &str = "DROP TABLE segment_use; DROP TABLE step_call; DROP TABLE step_call_entered; DROP TABLE run; \
+    CREATE INDEX segment_by_parent ON segment (parent); CREATE INDEX body_by_steady ON body (steady); \
+    CREATE INDEX body_by_grown ON body (grown); CREATE INDEX call_by_step ON call (step, kept, at_ms); \
+    CREATE TABLE run (step INTEGER NOT NULL, run TEXT NOT NULL, PRIMARY KEY (step, run)) STRICT, WITHOUT ROWID; \
+    INSERT INTO run SELECT DISTINCT step, run FROM call WHERE run IS NOT NULL; PRAGMA user_version = 5";
+
+fn uses(path: &Path) -> Vec<(i64, i64)> {
+    let raw = Connection::open(path).unwrap();
+    let mut select = raw.prepare("SELECT segment, uses FROM segment_use ORDER BY segment").unwrap();
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// What was counted call by call is what a migration counts, and what retention counts down.
+#[test]
+fn file_of_version_5_is_carried_over_and_its_bodies_still_go() {
+    let (home, store) = store();
+    let calls = turns(4, 12);
+    calls.chunks(5).for_each(|part| assert_eq!(store.import(part).unwrap().added, part.len() as u64));
+    let (cases, counted) = (store.cases("triage").unwrap(), uses(store.path()));
+    assert!(cases.len() == calls.len() && counted.iter().any(|(_, uses)| *uses > 2), "{counted:?}");
+    drop(store);
+    Connection::open(home.path().join("freehold.db")).unwrap().execute_batch(AS_OF_VERSION_5).unwrap();
+
+    let store = Store::open(home.path()).unwrap();
+    assert_eq!((store.cases("triage").unwrap(), uses(store.path())), (cases, counted));
+    assert_eq!(rows(store.path(), "run"), calls.len() as i64);
+    assert_kept(&store, &calls);
+    let late = turn("late", 0);
+    store.import(std::slice::from_ref(&late)).unwrap();
+    assert_eq!(store.cases("triage").unwrap().len(), calls.len() + 1);
+    let retention = Retention { days: Some(1), steps: Vec::new() };
+    assert_eq!(remove_all(&store, &retention, 6 * DAY_MS).0, 4 * 5 + 1);
+    let left: Vec<Call> = calls.into_iter().filter(|call| call.at_ms >= 5 * DAY_MS).collect();
+    assert_kept(&store, &left);
+    assert_eq!(store.cases("triage").unwrap().len(), left.len());
+    remove_all(&store, &retention, 100 * DAY_MS);
+    assert_eq!(["segment", "segment_use", "step_call", "body"].map(|table| rows(store.path(), table)), [0; 4]);
 }

@@ -13,11 +13,11 @@ const DAY_MS: i64 = 86_400_000;
 fn row(day: i32, model: &str, key: Option<&str>, calls: u64) -> DayTraffic {
     DayTraffic {
         day,
-        step: "triage".to_owned(),
+        step: "triage".into(),
         api: Api::OpenAiChat,
-        upstream: "vendor".to_owned(),
-        model: model.to_owned(),
-        key: key.map(str::to_owned),
+        upstream: "vendor".into(),
+        model: model.into(),
+        key: key.map(Into::into),
         calls,
         failures: 0,
         usage_calls: calls,

@@ -233,7 +233,7 @@ impl Names<'_> {
 
     fn is_in_scope(&self, day: &DayTraffic, model: &str, scope: &Scope, invoiced: &BTreeSet<String>) -> bool {
         if let Some(upstream) = &scope.upstream {
-            return day.upstream == *upstream;
+            return *day.upstream == **upstream;
         }
         if self.book.is_own(&day.upstream) {
             return false;
@@ -241,7 +241,7 @@ impl Names<'_> {
         let Some(vendor) = self.vendor else { return invoiced.is_empty() || invoiced.contains(model) };
         let facts = self.book.facts();
         let sells = || facts.price_of_vendor(vendor, &day.model, facts.compiled_on()).is_some();
-        day.upstream == vendor || invoiced.contains(model) || (!facts.knows_vendor(&day.upstream) && sells())
+        *day.upstream == *vendor || invoiced.contains(model) || (!facts.knows_vendor(&day.upstream) && sells())
     }
 }
 

@@ -19,10 +19,10 @@ pub(super) fn book() -> PriceBook {
 pub(super) fn traffic(on: &str, model: &str, calls: u64, usage: Usage) -> DayTraffic {
     DayTraffic {
         day: day(on),
-        step: "triage".to_owned(),
+        step: "triage".into(),
         api: Api::OpenAiChat,
-        upstream: "vendor".to_owned(),
-        model: model.to_owned(),
+        upstream: "vendor".into(),
+        model: model.into(),
         key: None,
         calls,
         failures: 0,
@@ -63,7 +63,7 @@ fn unknown_costs_are_counted_and_never_zero() {
     let mut mute = traffic("2026-11-01", "gpt-4o", 7, Usage::default());
     (mute.usage_calls, mute.failures) = (0, 3);
     let mut own = traffic("2026-11-01", "desk", 5, tokens(99, 9));
-    own.upstream = "engine".to_owned();
+    own.upstream = "engine".into();
     let days = [
         traffic("2026-11-01", "gpt-4o", 2, tokens(400_000, 100_000)),
         mute,
@@ -99,7 +99,7 @@ fn sums_that_may_hold_long_prompts_are_a_least() {
 #[test]
 fn dearest_part_comes_first_and_estimates_are_marked() {
     let mut estimated = traffic("2026-11-01", "gpt-4o", 1, tokens(2_000_000, 0));
-    (estimated.step, estimated.estimated_calls) = ("reply".to_owned(), 1);
+    (estimated.step, estimated.estimated_calls) = ("reply".into(), 1);
     let days = [traffic("2026-11-01", "gpt-4o", 9, tokens(1_000_000, 0)), estimated];
     let found = costs(&days, By::Step, &book());
     assert_eq!(found.lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["reply", "triage"]);

@@ -200,7 +200,7 @@ fn files_that_are_no_invoice_say_what_they_are() {
 fn own_machines_and_other_vendors_stay_out() {
     let export = "usage_date_utc,model_version,usage_input_tokens_no_cache,usage_output_tokens\n2026-11-02,claude-sonnet-4-5-20250929,1000,0\n";
     let mut own = traffic("2026-11-02", "desk", 4, sonnet(10, 0, 0, 0));
-    own.upstream = "engine".to_owned();
+    own.upstream = "engine".into();
     let days = [
         own,
         traffic("2026-11-02", "gpt-4o", 4, sonnet(10_000_000, 0, 0, 0)),
