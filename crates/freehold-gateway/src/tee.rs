@@ -85,14 +85,21 @@ enum State {
     Committing(Pin<Box<dyn Future<Output = bool> + Send>>),
     /// What is left may leave.
     Draining,
-    /// What came may leave, then the connection breaks.
-    Breaking(Option<Box<CallError>>),
+    /// What came may leave, then the connection breaks. A pause before that lets the server send what it has taken: an error
+    /// that follows a piece at once would take the piece with it.
+    Breaking { error: Option<Box<CallError>>, has_paused: bool },
 }
 
 enum Step {
     Piece { frame: Frame<Bytes>, ending: Option<Ending> },
     End,
     Broken(CallError),
+}
+
+impl State {
+    fn breaking(error: CallError) -> Self {
+        State::Breaking { error: Some(Box::new(error)), has_paused: false }
+    }
 }
 
 impl Source {
@@ -238,7 +245,7 @@ impl Tee {
             return self.commit(Ending { failure: Some(error.failure()), ..Ending::default() });
         }
         drop(self.close(Ending { failure: Some(error.failure()), ..Ending::default() }));
-        self.state = State::Breaking(Some(Box::new(error)));
+        self.state = State::breaking(error);
     }
 
     fn close(&mut self, ending: Ending) -> Option<Closing> {
@@ -256,7 +263,7 @@ impl Tee {
     /// Takes the last pieces back, because their record is not durable.
     fn refuse(&mut self) {
         self.ready.clear();
-        self.state = State::Breaking(Some(Box::new(CallError::NotRecorded { after: self.terms.record_wait })));
+        self.state = State::breaking(CallError::NotRecorded { after: self.terms.record_wait });
     }
 }
 
@@ -293,9 +300,13 @@ impl Body for Tee {
                     }
                 }
                 State::Draining => return Poll::Ready(tee.ready.pop_front().map(Ok)),
-                State::Breaking(error) => {
+                State::Breaking { error, has_paused } => {
                     if let Some(frame) = tee.ready.pop_front() {
                         return Poll::Ready(Some(Ok(frame)));
+                    }
+                    if !std::mem::replace(has_paused, true) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
                     return Poll::Ready(error.take().map(|error| Err((*error).into())));
                 }

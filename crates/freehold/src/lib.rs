@@ -10,6 +10,7 @@ pub mod demo;
 pub mod exit;
 pub mod export;
 pub mod facts;
+pub mod handles;
 pub mod home;
 pub mod import;
 pub mod keeping;

@@ -2,62 +2,28 @@
 
 use std::time::Duration;
 
-use freehold_wire::{Api, stream};
+use freehold_wire::Api;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::caller::{self, Piece, Reply};
+use crate::caller::{self, Reply};
 use crate::house::{self, House};
-use crate::mock::Mock;
 
 const CHAT: &str = "/v1/chat/completions";
 const ASKED: &str = r#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 const MESSAGES_ASKED: &str =
     r#"{"model":"gpt-4o","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
-const ANSWER: &str = "data: {\"id\":\"c\",\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"he said \"}}]}\n\n\
-    data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"nothing\"}}]}\n\n\
-    data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
-    data: [DONE]\n\n";
-
-#[test]
-fn stream_that_is_cut_anywhere_is_never_taken_for_a_whole_one() {
-    house::run(async {
-        let mut mock = Mock::start().await;
-        let mut config = house::config(vec![house::upstream("vendor", mock.addr, &[Api::OpenAiChat])]);
-        config.upstreams[0].breaker.failures_max = 0;
-        let house = House::new(config).await;
-        for cut in (10..ANSWER.len() - 10).step_by(10) {
-            for (path, asked, api) in
-                [(CHAT, ASKED, Api::OpenAiChat), ("/v1/messages", MESSAGES_ASKED, Api::AnthropicMessages)]
-            {
-                let socket = caller::send(house.addr, caller::posted(path, "", asked.as_bytes())).await;
-                let mut exchange = mock.next().await;
-                exchange.begin_stream(&ANSWER[..cut]).await;
-                // A cut at the very moment of the head would leave the caller with no answer at all, which nobody mistakes for one.
-                let mut reply = Reply::read(socket).await;
-                drop(exchange);
-                let (body, end) = reply.body().await;
-                let mut reader = stream::Reader::new(api);
-                reader.push(&body);
-                let outcome = reader.finish();
-                assert!(!outcome.is_complete, "{api} cut at {cut}: {}", String::from_utf8_lossy(&body));
-                assert!("he said nothing".starts_with(&outcome.answer.text), "{}", outcome.answer.text);
-                if api == Api::OpenAiChat {
-                    assert_eq!((body.as_slice(), end), (&ANSWER.as_bytes()[..cut], Piece::Broken), "cut at {cut}");
-                } else {
-                    assert!(outcome.error.is_some(), "{api} cut at {cut}: {}", String::from_utf8_lossy(&body));
-                }
-            }
-        }
-    });
-}
 
 /// Answers the next request with a head and as many bytes as the other side takes; returns how many those were.
 async fn pour(listener: TcpListener, bytes: usize) -> usize {
+    pour_as("application/json", listener, bytes).await
+}
+
+async fn pour_as(kind: &str, listener: TcpListener, bytes: usize) -> usize {
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut request = vec![0; 64 << 10];
     assert!(socket.read(&mut request).await.unwrap() > 0);
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n");
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {bytes}\r\n\r\n");
     socket.write_all(head.as_bytes()).await.unwrap();
     let piece = vec![b'x'; 64 << 10];
     let mut poured = 0;
@@ -71,7 +37,7 @@ async fn pour(listener: TcpListener, bytes: usize) -> usize {
     poured
 }
 
-fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? << 10)
@@ -104,6 +70,29 @@ fn answer_of_a_hundred_megabytes_passes_whole_in_little_memory() {
         assert!(poured == bytes && read >= bytes, "{poured} {read}");
         if let (Some(before), Some(after)) = (before, resident_bytes()) {
             assert!(after - before < 48 << 20, "{} bytes more than before", after - before);
+        }
+    });
+}
+
+/// An answer that must be read here before it can be told in another dialect.
+#[test]
+fn answer_of_a_hundred_megabytes_is_not_translated_in_much_memory() {
+    house::run(async {
+        for (kind, status) in [("application/json", 502), ("text/event-stream", 200)] {
+            let (house, listener) = large(1 << 20).await;
+            let before = resident_bytes();
+            let asked = MESSAGES_ASKED.replace("true", if status == 200 { "true" } else { "false" });
+            let socket = caller::send(house.addr, caller::posted("/v1/messages", "", asked.as_bytes())).await;
+            let reading = async {
+                let mut reply = Reply::read(socket).await;
+                (reply.status, String::from_utf8(reply.body().await.0).unwrap(), reply.call_id())
+            };
+            let (_, (found, told, id)) = tokio::join!(pour_as(kind, listener, 100 << 20), reading);
+            assert!(found == status && told.contains("\"error\"") && told.len() < 4096, "{found} {told}");
+            assert!(house.recorded(&id).failure.is_some());
+            if let (Some(before), Some(after)) = (before, resident_bytes()) {
+                assert!(after - before < 96 << 20, "{kind}: {} bytes more than before", after - before);
+            }
         }
     });
 }

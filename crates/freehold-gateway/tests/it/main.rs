@@ -6,6 +6,7 @@ mod caller;
 mod cassettes;
 mod chaining;
 mod engine;
+mod every_dialect;
 mod failing_over;
 mod failures;
 mod faults;

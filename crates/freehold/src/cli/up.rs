@@ -8,6 +8,7 @@ use tokio::signal::unix::{self, SignalKind};
 
 use crate::config::{Origin, Settings};
 use crate::exit::{Exit, Fault};
+use crate::handles;
 use crate::home::Place;
 use crate::reload::Watch;
 use crate::service::Service;
@@ -37,6 +38,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
             .hint("write a freehold.toml; `freehold up --help` shows one")
             .into());
     }
+    handles::raise(settings.server.connections_max);
     let home = place.home()?;
     let program = super::this_program()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

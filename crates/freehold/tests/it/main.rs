@@ -7,6 +7,7 @@ mod clients;
 mod commands;
 mod costs;
 mod dashboard;
+mod handles;
 mod import;
 mod kept;
 mod keys;
