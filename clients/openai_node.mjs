@@ -95,6 +95,21 @@ await trial.run('Responses', {
     const last = await response([...turns(trial.weather), ...first.output, result], { store: false, ...(trial.isScripted && { tools }) });
     trial.expectWeather(last.output_text);
   },
+  async chain() {
+    trial.onlyKept();
+    const tools = [responsesTool];
+    const first = await response(trial.hello, { tools });
+    const asked = { model, input: trial.weather, tools, previous_response_id: first.id, ...demand };
+    const second = await client.responses.stream(asked).finalResponse();
+    const call = second.output.find((item) => item.type === 'function_call');
+    const result = [{ type: 'function_call_output', call_id: call.call_id, output: '7 degrees' }];
+    const last = await response(result, { tools, previous_response_id: second.id });
+    trial.expectWeather(last.output_text);
+    const sizes = [first, second, last].map((answer) => answer.usage.input_tokens);
+    expect(sizes[0] < sizes[1] && sizes[1] < sizes[2], `${sizes} tokens were read`);
+    const unknown = () => response('?', { previous_response_id: 'resp_nobody' });
+    await expectError(unknown, (e) => e instanceof OpenAI.BadRequestError && e.code === 'previous_response_not_found');
+  },
   async 'structured output'() {
     const text = { format: zodTextFormat(Sorted, 'sorted') };
     const answer = await client.responses.parse({ model, input: trial.mail, text, max_output_tokens: 200 });

@@ -115,6 +115,23 @@ def responses_tools():
     trial.expect_weather(last.output_text)
 
 
+def responses_chain():
+    trial.only_kept()
+    tools = [RESPONSES_TOOL]
+    first = response(trial.HELLO, tools=tools)
+    asked = {"model": MODEL, "input": trial.WEATHER, "tools": tools, **trial.must_call("required")}
+    with CLIENT.responses.stream(**asked, previous_response_id=first.id) as stream:
+        second = stream.get_final_response()
+    call = next(item for item in second.output if item.type == "function_call")
+    result = [{"type": "function_call_output", "call_id": call.call_id, "output": "7 degrees"}]
+    last = response(result, tools=tools, previous_response_id=second.id)
+    trial.expect_weather(last.output_text)
+    sizes = [answer.usage.input_tokens for answer in (first, second, last)]
+    expect(sizes == sorted(set(sizes)), f"{sizes} tokens were read")
+    unknown = lambda: response("?", previous_response_id="resp_nobody")
+    expect_error(unknown, openai.BadRequestError, 400, "previous_response_not_found")
+
+
 def responses_structured():
     answer = CLIENT.responses.parse(model=MODEL, input=trial.MAIL, text_format=Sorted, max_output_tokens=200)
     expect_sorted(answer.output_parsed.model_dump())
@@ -153,6 +170,7 @@ trial.run(
         "chat": responses_whole,
         "stream": responses_stream,
         "tools": responses_tools,
+        "chain": responses_chain,
         "structured output": responses_structured,
         "errors": responses_errors,
         "cancellation": lambda: trial.cancelled(responses_cancel),

@@ -47,6 +47,7 @@ def environment(client, target, folder, secret, referee):
         "TRIAL_MODEL": target.model,
         "TRIAL_EXPECT": target.expect,
         "TRIAL_WITHOUT": target.same or "",
+        "TRIAL_KEEPS": "yes" if target.keeps else "",
         "TRIAL_REFEREE": referee.url,
         "TRIAL_SCRATCH": str(folder),
         "TRIAL_SECRET": secret,

@@ -2,7 +2,7 @@
 
 import datetime
 
-FEATURES = ["chat", "stream", "tools", "structured output", "errors", "cancellation", "token count"]
+FEATURES = ["chat", "stream", "tools", "chain", "structured output", "errors", "cancellation", "token count"]
 MARKS = {"works": "yes", "fails": "**no**", "refused": "refused", "absent": "–"}
 
 HEAD = """# Clients
@@ -21,6 +21,8 @@ What the columns mean:
 - **tools**: the model calls a tool, whole and streamed; the client sends the result; the model answers from it. The
   agents really read a file whose content changes with every run. A real model is made to call the tool, and may have
   nothing to say to the result.
+- **chain**: `previous_response_id`, three answers in a row, one of them streamed; the last needs what was said in the
+  first two. An id that nobody gave is the client's own error with OpenAI's code.
 - **structured output**: the client's own way to ask for an object of a schema, and to read it.
 - **errors**: an unknown model, a model that fails, and a stream that breaks off reach the caller as the client's own
   errors; so does a malformed request, where the client lets one send it. A stream that broke off never looks whole.
@@ -31,8 +33,8 @@ What the columns mean:
 What some clients need:
 
 - **Vercel AI SDK**: its Responses provider refers to earlier items by their ids unless it is told
-  `providerOptions: {{ openai: {{ store: false }} }}`. Only an upstream that keeps answers itself can follow that, so with
-  our own engine, or where Responses is translated, tools need the option; without it the call is refused and says so.
+  `providerOptions: {{ openai: {{ store: false }} }}`. With our own engine, or where Responses is translated, the record has
+  to keep the text of those items ([gateway.md](gateway.md#going-on-from-an-earlier-answer)); else tools need the option.
 - **Codex CLI**: `wire_api = "responses"` in its provider. It offers a web search that OpenAI runs and a bundle of tools,
   which no other dialect has: where Responses is translated, `-c web_search="disabled" --disable multi_agent`, or
   `accept_loss = true` on the upstream.

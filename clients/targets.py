@@ -27,6 +27,8 @@ class Target:
     expect = "script"
     # What the gateway must refuse here, as (client, API, feature, words of the refusal).
     refusals = ()
+    # Whether an earlier answer can be gone on from.
+    keeps = True
     # The API whose trials are left out, because another target has them.
     same = None
     missing = None
@@ -118,10 +120,10 @@ class SameDialect(Vendor):
     name = "vendor"
     title = "Simulated vendor, same dialect"
     about = "An upstream that speaks all three dialects; what it is asked and what it answers passes through unaltered."
+    # What the vendor's own dialect refers to is the vendor's business, and the simulated one has no memory.
+    keeps = False
 
 
-# Without an option the AI SDK refers to items that only their vendor keeps.
-REFERENCE = ("vercel_ai_sdk", "Responses", "tools", "keeps none")
 # By default Codex offers tools that only OpenAI has; the model is never reached, so no call can be cancelled either.
 FOREIGN_TOOLS = [
     ("codex", "Responses", feature, "tools that the vendor defines or runs cannot be carried")
@@ -133,7 +135,7 @@ class Translated(Vendor):
     """An upstream of one dialect only: whoever speaks another one is translated."""
 
     accept_loss = False
-    refusals = (REFERENCE, *FOREIGN_TOOLS)
+    refusals = (*FOREIGN_TOOLS,)
 
     def configuration(self):
         loss = "accept_loss = true\n" if self.accept_loss else ""
@@ -189,7 +191,6 @@ class MessagesLossy(Lossy):
 
 
 class Scripted(Target):
-    refusals = (REFERENCE,)
     name = "engine"
     title = "Our own engine, scripted model"
     about = (

@@ -59,6 +59,11 @@ export function onlyScripted(what) {
   if (!isScripted) throw new Absent(what);
 }
 
+// Leaves a trial out where nobody keeps the earlier answers that it goes on from.
+export function onlyKept() {
+  if (!process.env.TRIAL_KEEPS) throw new Absent('the reference passes through, and the simulated vendor keeps no answers');
+}
+
 // Fails the trial unless asking throws an error that `isRight` accepts.
 export async function expectError(ask, isRight) {
   let answer;

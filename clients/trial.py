@@ -83,13 +83,20 @@ def only_scripted(what):
         raise Absent(what)
 
 
-def expect_error(ask, kind, status=None):
-    """Fails the trial unless asking raises this kind of error, with this status where one is given."""
+def only_kept():
+    """Leaves a trial out where nobody keeps the earlier answers that it goes on from."""
+    if not os.environ["TRIAL_KEEPS"]:
+        raise Absent("the reference passes through, and the simulated vendor keeps no answers")
+
+
+def expect_error(ask, kind, status=None, code=None):
+    """Fails the trial unless asking raises this kind of error, with this status and code where they are given."""
     try:
         ask()
     except kind as error:
         found = getattr(error, "status_code", None)
         expect(status in (None, found), f"{type(error).__name__} with status {found}")
+        expect(code in (None, getattr(error, "code", None)), f"{type(error).__name__}: {error}")
         return
     raise AssertionError(f"no {kind.__name__} was raised")
 
