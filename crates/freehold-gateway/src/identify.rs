@@ -1,5 +1,7 @@
 //! Reads the copy of a request: its model, whether it wants a stream, its step and run.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use freehold_wire::{Api, Part, Request, requests};
-use freehold_workflow::{Marks, StepBy, identify};
+use freehold_workflow::{Heads, Marks, StepBy};
 
 use crate::error::CallError;
 use crate::headers;
@@ -17,6 +19,10 @@ const OFF_THREAD_BYTES_MIN: usize = 256 << 10;
 
 /// The step of calls whose request has a form that nobody here can read.
 pub(crate) const UNREAD: &str = "unread";
+
+thread_local! {
+    static HEADS: RefCell<Heads> = RefCell::default();
+}
 
 /// What is read from a copy of a request.
 #[derive(Debug)]
@@ -67,9 +73,10 @@ pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, C
     let without_billing = if api.is_anthropic() { requests::without_billing_line(body).map(Bytes::from) } else { None };
     match requests::read(api, without_billing.as_deref().unwrap_or(body)) {
         Ok(request) => {
-            let identity = identify(&request, marks);
+            let identify = |request: &Request| HEADS.with_borrow_mut(|heads| heads.identify(request, marks));
+            let identity = identify(&request);
             let routed_as = (api == Api::AnthropicCountTokens)
-                .then(|| identify(&Request { api: Api::AnthropicMessages, ..request.clone() }, marks).step);
+                .then(|| identify(&Request { api: Api::AnthropicMessages, ..request.clone() }).step);
             Ok(View {
                 model: request.model.clone(),
                 is_stream: request.stream,

@@ -1,12 +1,14 @@
 //! Which step and run a call belongs to: explicit marks first, then the exact hash of the request's head.
 
 mod head;
+mod heads;
 mod marks;
 
 use std::fmt;
 
 use freehold_wire::Request;
 
+pub use heads::Heads;
 pub use marks::{RUN_CHARS_MAX, STEP_CHARS_MAX};
 
 /// Marks that a caller may set in headers; header names are lower case.
@@ -74,9 +76,13 @@ pub struct Identity {
 /// Names are cleaned: a step's to [`STEP_CHARS_MAX`] letters, digits and `._/-`, a run's to [`RUN_CHARS_MAX`] printable
 /// characters; a name of which nothing is left is ignored.
 pub fn identify(request: &Request, marks: Marks<'_>) -> Identity {
+    with_head(request, marks, |request| head::step_id(request).0)
+}
+
+fn with_head(request: &Request, marks: Marks<'_>, step_of_head: impl FnOnce(&Request) -> String) -> Identity {
     let by_header = || Some((marks.step.and_then(marks::step_name)?, StepBy::Header));
     let by_field = || Some((marks::field(request, "step").and_then(marks::step_name)?, StepBy::Field));
-    let (step, by) = by_header().or_else(by_field).unwrap_or_else(|| (head::step_id(request), StepBy::Head));
+    let (step, by) = by_header().or_else(by_field).unwrap_or_else(|| (step_of_head(request), StepBy::Head));
     let run = marks.run.and_then(marks::run_name).or_else(|| {
         let mut fields = ["run", "run_id", "session_id"].into_iter();
         fields.find_map(|name| marks::field(request, name).and_then(marks::run_name))

@@ -4,4 +4,4 @@
 
 pub mod identify;
 
-pub use identify::{Identity, Marks, StepBy, identify};
+pub use identify::{Heads, Identity, Marks, StepBy, identify};

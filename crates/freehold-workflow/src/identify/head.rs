@@ -24,12 +24,12 @@ const EMPTY_WORDS: [&str; 55] = [
     "they", "this", "to", "we", "who", "will", "with", "you", "your",
 ];
 
-/// Returns the step's id: a readable part and six hex digits of the head's hash.
+/// Returns the step's id, a readable part and six hex digits of the head's hash, and how many bytes were hashed.
 ///
 /// The digits tell steps apart; the readable part is a courtesy to people.
-pub(super) fn step_id(request: &Request) -> String {
+pub(super) fn step_id(request: &Request) -> (String, usize) {
     let tools = sorted(&request.tools);
-    let digest = digest(request, &tools);
+    let (digest, bytes) = digest(request, &tools);
     let family = request.api.as_str().replace('.', "-");
     let readable = if request.system.is_empty() {
         let names = tools.iter().flat_map(|(tool, _)| words(&tool.name));
@@ -50,13 +50,15 @@ pub(super) fn step_id(request: &Request) -> String {
             slug => slug,
         }
     };
-    format!("{readable}-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
+    (format!("{readable}-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]), bytes)
 }
 
 /// Hashes the canonical head. Every piece goes in with its length, so that no two heads make the same bytes.
-fn digest(request: &Request, tools: &[(&Tool, String)]) -> [u8; 3] {
+fn digest(request: &Request, tools: &[(&Tool, String)]) -> ([u8; 3], usize) {
     let mut hash = Sha256::new();
+    let mut bytes = 0;
     let mut piece = |text: &str| {
+        bytes += text.len();
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     };
@@ -78,7 +80,7 @@ fn digest(request: &Request, tools: &[(&Tool, String)]) -> [u8; 3] {
         }
     }
     let digest = hash.finalize();
-    [digest[0], digest[1], digest[2]]
+    ([digest[0], digest[1], digest[2]], bytes)
 }
 
 /// Orders the tools by name, and those of one name by what they say; each with its canonical parameters.

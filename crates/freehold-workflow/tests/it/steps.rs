@@ -1,7 +1,7 @@
 //! Steps found by the head of the request.
 
 use freehold_wire::{Api, Message, Part, Request, ResponseFormat, Role, Sampling, Tool, ToolChoice};
-use freehold_workflow::{Marks, StepBy, identify};
+use freehold_workflow::{Heads, Marks, StepBy, identify};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -150,6 +150,17 @@ proptest! {
             other.response_format = ResponseFormat::JsonSchema(reversed(schema));
         }
         prop_assert_eq!(step(&other), step(&request));
+    }
+
+    /// More requests than are remembered, each of which comes again in an order that is drawn.
+    #[test]
+    fn remembered_heads_have_the_steps_that_hashing_finds(requests in prop::collection::vec(request(), 1..24), order in prop::collection::vec(0usize..24, 0..80)) {
+        let mut heads = Heads::default();
+        for at in order {
+            let mut request = requests[at % requests.len()].clone();
+            if at % 5 == 0 { request.system.push('x'); }
+            prop_assert_eq!(heads.identify(&request, Marks::default()), identify(&request, Marks::default()));
+        }
     }
 
     /// Six hex digits meet by chance once in 16.8 million pairs; none of these few does.
