@@ -65,7 +65,7 @@ impl Default for RecorderConfig {
             queue_bytes_max: 64 << 20,
             acknowledge: Acknowledge::Kernel,
             sync_window: Duration::from_millis(20),
-            log_bytes_max: 2 << 30,
+            log_bytes_max: 4 << 30,
             segment_bytes: 16 << 20,
         }
     }
