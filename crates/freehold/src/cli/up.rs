@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use freehold_gateway::Listen;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{self, SignalKind};
 
 use crate::config::{Origin, Settings};
@@ -41,8 +42,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     handles::raise(settings.server.connections_max);
     let home = place.home()?;
     let program = super::this_program()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let service = Service::start(&settings, &home, program).await?;
         // Whoever has read the greeting may send a signal.
         let signals = Signals::listen()?;
@@ -53,6 +53,13 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
         service.stop(Duration::from_secs(settings.server.drain_s)).await?;
         Ok(Exit::Done)
     })
+}
+
+/// Makes the runtime. Where there is one core, threads would only pass work to each other.
+fn runtime() -> std::io::Result<Runtime> {
+    let is_alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = if is_alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 fn greet(settings: &Settings, service: &Service) -> Result<(), Fault> {

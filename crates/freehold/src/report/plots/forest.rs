@@ -30,7 +30,7 @@ struct Room {
 impl Layout {
     fn room(self) -> Room {
         match self {
-            Self::Wide => Room { width: 960.0, plot: (218.0, 610.0), row: ROW, step: STEP_GAP, label_letters: 27 },
+            Self::Wide => Room { width: 960.0, plot: (218.0, 594.0), row: ROW, step: STEP_GAP, label_letters: 27 },
             Self::Narrow => Room { width: 440.0, plot: (12.0, 428.0), row: 42.0, step: 34.0, label_letters: 30 },
         }
     }
@@ -73,8 +73,8 @@ fn draw_row(svg: &mut Svg, row: &Row, (axis, layout): (Scale, Layout), top: f64)
     let middle = if layout == Layout::Wide {
         let middle = top + room.row / 2.0;
         svg.text("label", (12.0, middle + 4.5), &candidate);
-        svg.text("label number end", (766.0, middle + 4.5), &figures_of(row));
-        svg.text(&format!("label {class}"), (786.0, middle + 4.5), &verdict_words(row));
+        svg.text("label number end", (750.0, middle + 4.5), &figures_of(row));
+        svg.text(&format!("label {class}"), (770.0, middle + 4.5), &verdict_words(row));
         middle
     } else {
         svg.text("label", (0.0, top + 17.0), &candidate);
