@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import altered
+
 ROWS = 12
 COPY = "copy"
 COPYABLE = np.concatenate([np.arange(5, 99), np.arange(261, 1536)])  # printable bytes and merged tokens
@@ -13,14 +15,17 @@ DIGITS = np.arange(20, 30)
 COPY_STEPS = 200  # at first nothing but copying
 
 
-def tasks(rng, step, sorting_from, recopying_from):
-    """The tasks of one optimiser step: copying alone, then mostly extracting, then much triage, then copying again."""
+def tasks(rng, step, sorting_from, recopying_from, altering):
+    """The tasks of one optimiser step: copying alone, then mostly extracting, then much triage, then copying again.
+
+    Altered examples have words to copy that training never held, so little is left for the copying task.
+    """
     if step < COPY_STEPS:
         return (COPY,)
     if step < sorting_from:
         first = COPY if rng.random() < (0.2 if step < 2 * COPY_STEPS else 0.03) else "extract"
         return first, str(rng.choice(["extract", "triage", "decide", "reply"], p=[0.1, 0.2, 0.42, 0.28]))
-    shares = [0.7, 0.27, 0.03] if step < recopying_from else [0.56, 0.16, 0.28]
+    shares = [0.7, 0.27, 0.03] if step < recopying_from else [0.62, 0.26, 0.12] if altering else [0.56, 0.16, 0.28]
     first = str(rng.choice(["extract", "triage", COPY], p=shares))
     return first, str(rng.choice(["triage", "decide", "reply"], p=[0.4, 0.36, 0.24]))
 
@@ -39,7 +44,7 @@ class Source:
     def __init__(self, path):
         self.held = np.load(path)
         self.held = {key: self.held[key] for key in self.held.files}
-        self.index, self.fixed = {}, {}
+        self.index, self.fixed, self.alterer = {}, {}, altered.Alterer(self.held["pieces"])
         for step in ("triage", "extract", "decide", "reply"):
             starts = self.held[f"{step}_starts"]
             lengths, answers = np.diff(starts), self.held[f"{step}_answers"]
@@ -58,19 +63,22 @@ class Source:
             chosen = rng.choice(rows, (groups, ROWS), replace=False)
             self.fixed[step] = [self.assemble(step, size, group)[0] for group in chosen]
 
-    def batch(self, task, rng):
+    def batch(self, task, rng, altering):
         """Returns (prefix, prefix length, tokens, asked, targets) and the number of tokens processed."""
         if task == COPY:
             return self.copying(rng)
         keys = [key for key in self.index if key[0] == task]
         shares = np.array([len(self.index[key]) for key in keys], float)
         step, size = keys[rng.choice(len(keys), p=shares / shares.sum())]
-        return self.assemble(step, size, rng.choice(self.index[step, size], ROWS))
+        return self.assemble(step, size, rng.choice(self.index[step, size], ROWS), rng if altering else None)
 
-    def assemble(self, step, size, chosen):
+    def assemble(self, step, size, chosen, altering=None):
+        """Puts the examples `chosen` together, altered where a generator is given."""
         starts, answers, flat = (self.held[f"{step}_{part}"] for part in ("starts", "answers", "tokens"))
-        rows = [flat[starts[i] : starts[i + 1]] for i in chosen]
-        return self.padded(step, self.held[f"{step}_prefix"], size, rows, [answers[i] for i in chosen])
+        pairs = [(flat[starts[i] : starts[i + 1]], answers[i]) for i in chosen]
+        if altering is not None:
+            pairs = [self.alterer.altered(row, answer, (size, ROOM[step][1]), altering) for row, answer in pairs]
+        return self.padded(step, self.held[f"{step}_prefix"], size, *zip(*pairs))
 
     def copying(self, rng):
         """Random tokens of a random alphabet, and their repetition as the answer."""

@@ -15,7 +15,9 @@ VOCABULARY = 1536
 
 def pack(tokens, tokenizer):
     """Flattens examples: all tokens of a step in a row, where each begins, and how many of its last are the answer."""
-    arrays = {"vocabulary": tokenizer.get_vocab_size()}
+    size = tokenizer.get_vocab_size()
+    pieces = [tokenizer.decode([token], skip_special_tokens=False) for token in range(size)]
+    arrays = {"vocabulary": size, "pieces": np.array(pieces)}
     for step in dataset.STEPS:
         rows = [np.concatenate(pair) for pair in zip(tokens.suffix[step], tokens.answer[step])]
         arrays[f"{step}_prefix"] = tokens.prefix[step][1]
