@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::assess::AssessmentResult;
 use crate::exit::Fault;
-use crate::facts::{PriceBook, microusd};
+use crate::facts::{Precision, PriceBook, microusd};
 use crate::report::{self, Align};
 
 /// One step with everything known about it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct StepLine {
     pub(crate) step: String,
     pub(crate) found_by: String,
@@ -26,12 +26,29 @@ pub(crate) struct StepLine {
     pub(crate) calls_without_cost: u64,
     /// The earliest retirement among the models that are asked for.
     pub(crate) retirement: Option<String>,
+    /// `exact`, or `earliest` where the vendor only promises not to retire it before.
+    pub(crate) retirement_is: Option<&'static str>,
     pub(crate) days_left: Option<i64>,
     pub(crate) stage: String,
     pub(crate) served_by: Option<String>,
     /// The best verdict among the newest of every candidate, and whose it is.
     pub(crate) verdict: Option<String>,
     pub(crate) verdict_of: Option<String>,
+}
+
+impl StepLine {
+    /// Says when the first of the models retires, where that is known.
+    fn retires(&self) -> Option<String> {
+        let days = self.days_left?;
+        let is_exact = self.retirement_is == Some(Precision::Exact.as_str());
+        Some(match days {
+            1.. if is_exact => format!("in {days} days"),
+            1.. => format!("in {days} days or later"),
+            _ if !is_exact => "any day".to_owned(),
+            0 => "today".to_owned(),
+            _ => format!("{} days ago", -days),
+        })
+    }
 }
 
 /// Returns the one step that is named or begun by `wanted`.
@@ -107,6 +124,7 @@ fn line(
         usd,
         calls_without_cost,
         retirement: retirement.as_ref().map(|found| found.date.to_string()),
+        retirement_is: retirement.as_ref().map(|found| found.precision.as_str()),
         days_left: retirement.as_ref().map(|found| i64::from((found.date - today).get_days())),
         stage: route.map_or_else(|| "leased".to_owned(), |route| route.stage.clone()),
         served_by: route.map(|route| format!("{}/{}", route.upstream, route.model)),
@@ -149,7 +167,7 @@ pub(crate) fn table(lines: &[StepLine]) -> String {
                 line.models.join(", "),
                 format!("{}/{}", report::figures::count(line.input_tokens), report::figures::count(line.output_tokens)),
                 report::figures::usd(line.usd),
-                line.days_left.map_or_else(|| "unknown".to_owned(), |days| format!("in {days} days")),
+                line.retires().unwrap_or_else(|| "unknown".to_owned()),
                 line.stage.clone(),
                 judged(line),
             ]
@@ -229,8 +247,29 @@ fn report_line(line: &StepLine) -> report::StepLine {
         calls: line.calls,
         tokens: (tokens > 0).then_some(tokens),
         usd: line.usd,
-        retirement: line.days_left.map(|days| format!("in {days} days")),
+        retirement: line.retires(),
         stage: line.stage.clone(),
         verdict: line.verdict.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retirements_are_told_as_surely_as_the_vendor_told_them() {
+        for (days, precision, told) in [
+            (129, Precision::Exact, "in 129 days"),
+            (129, Precision::Earliest, "in 129 days or later"),
+            (0, Precision::Exact, "today"),
+            (-30, Precision::Exact, "30 days ago"),
+            (-30, Precision::Earliest, "any day"),
+        ] {
+            let line =
+                StepLine { days_left: Some(days), retirement_is: Some(precision.as_str()), ..StepLine::default() };
+            assert_eq!(line.retires().as_deref(), Some(told));
+        }
+        assert_eq!(StepLine::default().retires(), None);
     }
 }

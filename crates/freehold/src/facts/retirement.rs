@@ -13,6 +13,16 @@ pub enum Precision {
     Earliest,
 }
 
+impl Precision {
+    /// Returns the stable word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Precision::Exact => "exact",
+            Precision::Earliest => "earliest",
+        }
+    }
+}
+
 /// Holds the shutdown date of one model.
 #[derive(Debug, Clone)]
 pub struct Retirement {
