@@ -35,11 +35,13 @@ pub async fn play(options: &Options, narrator: &Narrator) -> anyhow::Result<Exit
     let begun = Instant::now();
     let mut stand = stand::Stand::build(options, narrator).await?;
     chapters::a_morning(&mut stand, options, narrator).await?;
+    stand.catch_up().await?;
     chapters::steps(&stand, narrator)?;
     chapters::judge(&mut stand, options, narrator).await?;
     chapters::move_what_can_be(&mut stand, narrator).await?;
     chapters::an_outage(&mut stand, options, narrator).await?;
     chapters::back_again(&mut stand, options, narrator).await?;
+    stand.catch_up().await?;
     let report = chapters::report(&stand)?;
     stand.take_down().await?;
     narrator.say(&format!("Done in {} s.", begun.elapsed().as_secs()));

@@ -1,7 +1,6 @@
 //! Builds store, engine and gateway from checked settings, in that order, and takes them down again.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -87,11 +86,6 @@ impl Service {
         })
     }
 
-    /// Returns the first address that is listened on, where there is any but a Unix socket.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.serving.addr()
-    }
-
     /// Returns every place that is listened on.
     pub fn listening(&self) -> &[Listen] {
         &self.serving.listening
@@ -108,6 +102,17 @@ impl Service {
         self.recorder.keep(kept);
         self.retention.send_replace(keeping::retention(settings));
         Ok(restart::needed(&self.started, settings))
+    }
+
+    /// Waits until every call that was answered so far can be read from the store.
+    ///
+    /// # Errors
+    /// The store takes no calls.
+    pub async fn catch_up(&self) -> anyhow::Result<()> {
+        let recorder = self.recorder.clone();
+        let is_there = tokio::task::spawn_blocking(move || recorder.flush()).await?;
+        anyhow::ensure!(is_there, "the store takes no calls from the log");
+        Ok(())
     }
 
     /// Stops taking calls, lets those in flight end within `drain`, and closes the record.

@@ -75,6 +75,11 @@ impl Stand {
         })
     }
 
+    /// Waits until the tables hold every call so far: what follows reads them.
+    pub(super) async fn catch_up(&self) -> anyhow::Result<()> {
+        self.service.catch_up().await
+    }
+
     pub(super) async fn take_down(mut self) -> anyhow::Result<()> {
         self.service.stop(DRAIN).await?;
         self.vendor.stop().await;
