@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use freehold_store::{Receipt, Recorder};
-use freehold_wire::{Answer, Api, Attempt, Call, Failure, Timings, Usage, answers, estimate, requests, stream};
+use freehold_wire::{Answer, Api, Attempt, Call, Failure, Usage, answers, estimate, requests, stream};
 
 use crate::admit::Principal;
 use crate::budget::{Exhausted, Spend};
@@ -110,28 +110,10 @@ pub(crate) struct Passed {
 /// Returns a call of which nothing is known but when it began.
 pub(crate) fn blank(api: Api, stamp: Stamp) -> Call {
     Call {
-        id: stamp.id,
-        at_ms: stamp.at_ms,
-        api,
         step: crate::identify::UNREAD.to_owned(),
         step_by: "head".to_owned(),
-        run: None,
-        model: String::new(),
         upstream: crate::config::NOBODY.to_owned(),
-        served_model: None,
-        request: Vec::new(),
-        response: Vec::new(),
-        streamed: false,
-        status: 0,
-        failure: None,
-        usage: None,
-        timings: Timings::default(),
-        reference: None,
-        key: None,
-        is_estimated: false,
-        generation: 0,
-        attempts: Vec::new(),
-        kept: freehold_wire::Kept::default(),
+        ..Call::new(stamp.id, stamp.at_ms, api)
     }
 }
 

@@ -54,6 +54,36 @@ pub struct Call {
     pub kept: Kept,
 }
 
+impl Call {
+    /// Makes a call of which nothing is known yet but who it is; every name is empty.
+    pub fn new(id: impl Into<String>, at_ms: i64, api: Api) -> Self {
+        Call {
+            id: id.into(),
+            at_ms,
+            api,
+            step: String::new(),
+            step_by: String::new(),
+            run: None,
+            model: String::new(),
+            upstream: String::new(),
+            served_model: None,
+            request: Vec::new(),
+            response: Vec::new(),
+            streamed: false,
+            status: 0,
+            failure: None,
+            usage: None,
+            is_estimated: false,
+            timings: Timings::default(),
+            reference: None,
+            key: None,
+            generation: 0,
+            attempts: Vec::new(),
+            kept: Kept::default(),
+        }
+    }
+}
+
 /// Somebody who was asked for the answer of a call and did not give it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {

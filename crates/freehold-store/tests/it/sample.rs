@@ -14,28 +14,16 @@ pub(crate) fn store() -> (TempDir, Store) {
 /// A successful call of the step `triage`.
 pub(crate) fn call(id: &str, at_ms: i64) -> Call {
     Call {
-        id: id.to_owned(),
-        at_ms,
-        api: Api::OpenAiChat,
         step: "triage".to_owned(),
         step_by: "head".to_owned(),
-        run: None,
         model: "large".to_owned(),
         upstream: "vendor".to_owned(),
-        served_model: None,
         request: format!("request of {id}").into_bytes(),
         response: format!("response to {id}").into_bytes(),
-        streamed: false,
         status: 200,
-        failure: None,
         usage: Some(Usage { input: 100, cache_read: 10, output: 7, ..Usage::default() }),
         timings: Timings { first_byte_us: Some(1_000), total_us: 2_000 },
-        reference: None,
-        key: None,
-        is_estimated: false,
-        generation: 0,
-        attempts: Vec::new(),
-        kept: freehold_wire::Kept::default(),
+        ..Call::new(id, at_ms, Api::OpenAiChat)
     }
 }
 

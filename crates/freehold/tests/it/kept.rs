@@ -12,28 +12,15 @@ const KEY: &str = "+wQNFh8oMTpDTFVeZ3B5gouUnaavuMHK09zl7vcACRI=";
 
 fn call(id: &str, request: impl Into<Vec<u8>>, response: impl Into<Vec<u8>>) -> Call {
     Call {
-        id: id.to_owned(),
-        at_ms: 1_772_359_200_123,
-        api: Api::OpenAiChat,
         step: "triage".to_owned(),
         step_by: "head".to_owned(),
-        run: None,
         model: "large".to_owned(),
         upstream: "vendor".to_owned(),
-        served_model: None,
         request: request.into(),
         response: response.into(),
-        streamed: false,
         status: 200,
-        failure: None,
-        usage: None,
-        is_estimated: false,
         timings: Timings { first_byte_us: None, total_us: 5 },
-        reference: None,
-        key: None,
-        generation: 0,
-        attempts: Vec::new(),
-        kept: Kept::default(),
+        ..Call::new(id, 1_772_359_200_123, Api::OpenAiChat)
     }
 }
 

@@ -4,34 +4,16 @@ use serde_json::json;
 
 use super::*;
 use crate::write::{self, Head, StreamWriter};
-use crate::{Answer, Digest, Failure, Finish, Instead, Kept, Timings, ToolCall, Usage};
+use crate::{Answer, Digest, Failure, Finish, Instead, Kept, ToolCall, Usage};
 
 /// Returns a recorded call whose answer was written here.
 fn call(id: &str, request: &Value, text: &str) -> Call {
     let answer = Answer { text: text.into(), finish: Some(Finish::Stop), ..Answer::default() };
     Call {
-        id: id.into(),
-        at_ms: 0,
-        api: Api::OpenAiResponses,
-        step: String::new(),
-        step_by: String::new(),
-        run: None,
-        model: String::new(),
-        upstream: String::new(),
-        served_model: None,
         request: request.to_string().into_bytes(),
         response: write::whole(Api::OpenAiResponses, &head(id), &answer),
-        streamed: false,
         status: 200,
-        failure: None,
-        usage: None,
-        is_estimated: false,
-        timings: Timings::default(),
-        reference: None,
-        key: None,
-        generation: 0,
-        attempts: Vec::new(),
-        kept: Kept::default(),
+        ..Call::new(id, 0, Api::OpenAiResponses)
     }
 }
 
