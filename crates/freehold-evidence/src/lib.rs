@@ -5,6 +5,8 @@ pub mod check;
 pub mod decision;
 pub mod noise;
 pub mod paired;
+pub mod plan;
+pub mod proportion;
 pub mod quantile;
 pub mod tango;
 

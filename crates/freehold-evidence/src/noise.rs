@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::decision::{self, Decision, Error, Pair, Rule};
-use crate::{paired, quantile};
+use crate::proportion;
 
 /// Holds one case whose reference is the incumbent's recorded answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,9 +67,8 @@ pub struct Repeats {
 
 /// Returns the share of pairs of repeats that disagree; `None` where no group has two.
 ///
-/// `disagree` gives 0 for agreement to 1 for disagreement. The error is that of a ratio of cluster totals (Cochran 1977,
-/// Sampling Techniques, equation 6.13) with G - 1 degrees of freedom; where the groups do not vary, the limits are the
-/// score limits of G cases (Wilson 1927). `confidence` is the level of each limit alone.
+/// `disagree` gives 0 for agreement to 1 for disagreement. The limits are those of [`proportion::of_groups`], a group of
+/// repeats being a group; `confidence` is the level of each limit alone.
 pub fn disagreement_between_repeats<T>(
     groups: &[Vec<T>],
     confidence: f64,
@@ -77,25 +76,13 @@ pub fn disagreement_between_repeats<T>(
 ) -> Option<Repeats> {
     let totals: Vec<(f64, f64)> =
         groups.iter().filter(|group| group.len() > 1).map(|group| disagreeing_pairs(group, &disagree)).collect();
-    let pairs: f64 = totals.iter().map(|(_, pairs)| pairs).sum();
-    if totals.is_empty() {
-        return None;
-    }
-    let count = totals.len() as f64;
-    let rate = totals.iter().map(|(disagreeing, _)| disagreeing).sum::<f64>() / pairs;
-    let squares: f64 = totals.iter().map(|(disagreeing, pairs)| (disagreeing - rate * pairs).powi(2)).sum();
-    let (lower, upper) = if count > 1.0 && squares > 1e-18 {
-        let error = (count / (count - 1.0) * squares).sqrt() / pairs;
-        paired::t_interval(rate, error, count - 1.0, confidence)
-    } else {
-        wilson_limits(rate, count, confidence)
-    };
+    let rate = proportion::of_groups(&totals, confidence)?;
     Some(Repeats {
         groups: totals.len() as u64,
-        pairs: pairs as u64,
-        disagreement: rate,
-        lower: lower.max(0.0),
-        upper: upper.min(1.0),
+        pairs: rate.of,
+        disagreement: rate.share,
+        lower: rate.lower,
+        upper: rate.upper,
     })
 }
 
@@ -108,11 +95,4 @@ fn disagreeing_pairs<T>(group: &[T], disagree: &impl Fn(&T, &T) -> f64) -> (f64,
     }
     let repeats = group.len() as f64;
     (disagreeing, repeats * (repeats - 1.0) / 2.0)
-}
-
-fn wilson_limits(rate: f64, cases: f64, confidence: f64) -> (f64, f64) {
-    let z = quantile::normal(confidence);
-    let centre = (rate * cases + z * z / 2.0) / (cases + z * z);
-    let half = z * (cases * rate * (1.0 - rate) + z * z / 4.0).sqrt() / (cases + z * z);
-    (centre - half, centre + half)
 }

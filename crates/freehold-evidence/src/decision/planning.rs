@@ -1,6 +1,6 @@
 //! How many more cases an undecided comparison needs, if the rates stay as observed.
 
-use crate::quantile;
+use crate::plan;
 
 use super::evidence::Evidence;
 use super::{Rule, Verdict};
@@ -31,8 +31,7 @@ pub(super) fn plan(evidence: &Evidence, rule: &Rule) -> Plan {
     if gap == 0.0 || gap.abs() < GAP_IN_ERRORS_MIN * error {
         return Plan::TooNear;
     }
-    let quantiles = quantile::normal(rule.confidence()) + quantile::normal(POWER);
-    let by_power = (quantiles / gap).powi(2) * variance * evidence.design_effect();
+    let by_power = plan::cases_by_power(rule, gap, variance, POWER) * evidence.design_effect();
     let floor = if gap > 0.0 { rule.floor_cases() as f64 * evidence.design_effect() } else { 0.0 };
     let Some(by_interval) = deciding_cases(evidence, rule) else {
         return Plan::TooNear;

@@ -4,6 +4,7 @@ mod check;
 mod decision;
 mod noise;
 mod paired;
+mod plan;
 mod real_data;
 mod simulation;
 mod tango;
