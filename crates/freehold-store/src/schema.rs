@@ -43,6 +43,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { to: 4, sql: include_str!("schema/v4.sql") },
     Migration { to: 5, sql: include_str!("schema/v5.sql") },
     Migration { to: 6, sql: include_str!("schema/v6.sql") },
+    Migration { to: 7, sql: include_str!("schema/v7.sql") },
 ];
 
 /// What a connection is for; it decides about its memory and its part in checkpoints.

@@ -45,6 +45,8 @@ pub enum Purpose {
     Log,
     /// Answers of replays.
     Replay,
+    /// What people said of cases.
+    Label,
 }
 
 /// Seals and opens under the keys of one user's key; clones share them.
@@ -55,7 +57,7 @@ pub struct Seal {
 
 struct Keys {
     id: String,
-    by_purpose: [LessSafeKey; 4],
+    by_purpose: [LessSafeKey; 5],
     random: SystemRandom,
 }
 
@@ -69,7 +71,7 @@ impl KeyType for IdLength {
 }
 
 impl Purpose {
-    const ALL: [Purpose; 4] = [Purpose::Piece, Purpose::Dictionary, Purpose::Log, Purpose::Replay];
+    const ALL: [Purpose; 5] = [Purpose::Piece, Purpose::Dictionary, Purpose::Log, Purpose::Replay, Purpose::Label];
 
     fn label(self) -> &'static [u8] {
         match self {
@@ -77,6 +79,7 @@ impl Purpose {
             Purpose::Dictionary => b"dictionary",
             Purpose::Log => b"log",
             Purpose::Replay => b"replay",
+            Purpose::Label => b"label",
         }
     }
 }

@@ -11,6 +11,7 @@ mod failed_writes;
 mod full_disk;
 mod generations;
 mod keys;
+mod labels;
 #[cfg(target_os = "linux")]
 mod no_room;
 mod opening;
