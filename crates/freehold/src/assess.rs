@@ -102,6 +102,7 @@ fn result_of(
         arms: judged.arms,
         failures: judged.failures,
         notes,
+        subsets: Vec::new(),
         cases: judged.cases,
         disagreements: judged.disagreements,
         cost: money::cost(assessor, took.chosen, took.arms, took.replays),

@@ -100,6 +100,11 @@ fn verdict_words(row: &Row) -> String {
     }
 }
 
+/// Says what goes with a verdict that does not hold for every declared subset; nothing where it does.
+fn reservation(result: &AssessmentResult) -> &'static str {
+    if result.failing_subsets().next().is_some() { ", not for all" } else { "" }
+}
+
 /// Groups the results by step, both in the order of first appearance.
 fn by_step(results: &[AssessmentResult]) -> Vec<(&str, Vec<usize>)> {
     let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();

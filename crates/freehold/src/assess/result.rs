@@ -18,6 +18,9 @@ pub struct AssessmentResult {
     pub failures: Failures,
     /// What the reader must know beside the verdict, in plain sentences.
     pub notes: Vec<String>,
+    /// The declared subsets of the cases, each decided apart; empty where none was declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subsets: Vec<Subset>,
     /// Every case with its scores and times, in the order of their recording.
     pub cases: Vec<CaseResult>,
     /// The worst disagreements, worst first.
@@ -30,6 +33,35 @@ pub struct AssessmentResult {
     pub is_simulated_incumbent: bool,
     /// Wall time of the replay in milliseconds, and how many generations it took.
     pub replay: ReplayFigures,
+}
+
+impl AssessmentResult {
+    /// Returns the subsets for which the candidate is not adequate although it is on the whole.
+    pub fn failing_subsets(&self) -> impl Iterator<Item = &Subset> {
+        let is_adequate = self.row.verdict == "adequate";
+        self.subsets.iter().filter(move |subset| is_adequate && subset.verdict == "not_adequate")
+    }
+}
+
+/// One subset of the cases: all that share a value of what was declared to divide them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subset {
+    /// What divides the cases, as declared: `metadata:customer`, `field:category`, `length`.
+    pub by: String,
+    /// What the cases of this subset share.
+    pub value: String,
+    /// Cases scored.
+    pub n: u64,
+    /// Candidate minus incumbent, mean score.
+    pub difference: f64,
+    /// Lower limit of the difference, at the row's one-sided confidence.
+    pub lower: f64,
+    /// Upper limit of the difference, at the row's one-sided confidence.
+    pub upper: f64,
+    /// `adequate`, `not_adequate` or `undecided`, at the row's margin.
+    pub verdict: String,
+    /// Cases of this subset still needed, when undecided and it can be said.
+    pub more_needed: Option<u64>,
 }
 
 /// The stable row: one step, one candidate, one decision.

@@ -4,9 +4,11 @@
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 
-use super::{Report, StepLine, Verdict, by_step, figures, plots};
+use super::{Report, StepLine, Verdict, by_step, figures, plots, reservation};
 use crate::assess::result::{AssessmentResult, Row};
 
+mod caveats;
+mod methods;
 mod result_view;
 mod words;
 
@@ -36,12 +38,15 @@ fn page(report: &Report) -> Value {
         })
         .collect();
     let plot = |layout| Value::from_safe_string(plots::forest(results, layout));
+    let is_simulated = report.simulated_vendor || results.iter().any(|result| result.is_simulated_incumbent);
     context! {
         css => Value::from_safe_string(include_str!("page.css").to_owned()),
         title => report.title.as_str(),
         generated => figures::date(report.generated_at_ms),
-        simulated => report.simulated_vendor || results.iter().any(|result| result.is_simulated_incumbent),
+        simulated => is_simulated,
         headline => words::headline(results),
+        caveats => caveats::of(results, is_simulated),
+        methods => Value::from(Serde(methods::of(results))),
         tally => tally(results),
         level => levels(results),
         forest_wide => plot(plots::Layout::Wide),
@@ -54,7 +59,7 @@ fn page(report: &Report) -> Value {
 }
 
 fn tally(results: &[AssessmentResult]) -> Vec<Value> {
-    [Verdict::Adequate, Verdict::NotAdequate, Verdict::Undecided]
+    [Verdict::NotAdequate, Verdict::Undecided, Verdict::Adequate]
         .into_iter()
         .map(|verdict| {
             let count = results.iter().filter(|result| Verdict::of(&result.row.verdict) == verdict).count();
@@ -103,7 +108,7 @@ struct TableRow {
     candidate: String,
     is_simulated: bool,
     class: &'static str,
-    verdict: &'static str,
+    verdict: String,
     cells: Vec<(&'static str, String)>,
 }
 
@@ -144,7 +149,7 @@ impl Table {
                 candidate: row.candidate.clone(),
                 is_simulated: result.is_simulated_incumbent,
                 class: verdict.class(),
-                verdict: verdict.words(),
+                verdict: format!("{}{}", verdict.words(), reservation(result)),
                 cells: columns.iter().map(|(_, class, print)| (*class, print(row))).collect(),
             }
         });

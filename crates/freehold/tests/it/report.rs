@@ -106,6 +106,44 @@ fn a_row_without_one_finite_number_is_drawn_as_unknown() {
 }
 
 #[test]
+fn a_failing_subset_is_said_first_and_at_its_verdict() {
+    let page = report::html(&samples::report());
+    let first = page.split_once("id=\"first\"").expect("the page begins with what speaks against it").1;
+    assert!(first.trim_start_matches(|c| c != '<').contains("<li>desk-m is adequate for triage only on the whole"));
+    assert_eq!(page.matches("adequate, not for all").count(), 5, "two plots with their descriptions, and the table");
+    assert!(page.contains("not adequate for metadata:language pt &amp; &lt;br&gt;"));
+}
+
+#[test]
+fn what_would_change_a_verdict_follows_from_its_interval() {
+    let mut report = samples::report();
+    report.results.truncate(1);
+    for (limits, verdict, wanted) in [
+        (
+            (-0.021, 0.03),
+            "adequate",
+            "adequate down to a margin of 0.021. With 7 more of the 240\u{a0}cases wholly lost",
+        ),
+        ((0.01, 0.03), "adequate", "adequate at any margin."),
+        ((-0.2, -0.1), "not_adequate", "accepts a loss above 0.2 could call it adequate; below 0.1 it stays"),
+        ((-0.08, -0.02), "undecided", "adequate at a margin above 0.08 and not adequate below 0.02"),
+        ((-0.08, 0.02), "undecided", "adequate at a margin above 0.08; no margin makes it"),
+    ] {
+        let row = &mut report.results[0].row;
+        (row.lower, row.upper, row.verdict) = (limits.0, limits.1, verdict.to_owned());
+        let page = report::html(&report);
+        assert!(page.contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn methods_on_the_page_are_explained_with_their_sources() {
+    let page = report::html(&samples::report());
+    assert!(page.contains("<dt>tango_score</dt>") && page.contains("<dt>clustered</dt>"));
+    assert!(!page.contains("<dt>betting_sequence</dt>"));
+}
+
+#[test]
 fn labels_and_outcomes_are_named_as_the_reference() {
     let mut report = samples::report();
     report.results[0].row.reference = "label".to_owned();

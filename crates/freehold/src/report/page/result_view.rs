@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::words;
 use crate::{
-    assess::result::{AssessmentResult, Disagreement},
+    assess::result::{AssessmentResult, Disagreement, Subset},
     report::{Verdict, figures, figures::counted, plots, worddiff, worddiff::Piece},
 };
 
@@ -22,7 +22,10 @@ pub(super) struct ResultView<'a> {
     class: &'static str,
     verdict: &'static str,
     sentence: String,
+    what_would_change: Option<String>,
     noise_floor: String,
+    subsets: Vec<SubsetView<'a>>,
+    failing: Option<String>,
     scores: Option<String>,
     latency: Option<String>,
     latency_words: String,
@@ -47,6 +50,36 @@ struct DisagreementView<'a> {
     rerun: Option<String>,
 }
 
+#[derive(Serialize)]
+struct SubsetView<'a> {
+    by: &'a str,
+    value: &'a str,
+    class: &'static str,
+    verdict: &'static str,
+    more: String,
+    difference: String,
+    lower: String,
+    upper: String,
+    n: String,
+}
+
+impl<'a> SubsetView<'a> {
+    fn new(subset: &'a Subset) -> Self {
+        let verdict = Verdict::of(&subset.verdict);
+        Self {
+            by: &subset.by,
+            value: &subset.value,
+            class: verdict.class(),
+            verdict: verdict.words(),
+            more: subset.more_needed.map_or_else(|| "–".to_owned(), figures::count),
+            difference: figures::points(subset.difference),
+            lower: figures::points(subset.lower),
+            upper: figures::points(subset.upper),
+            n: figures::count(subset.n),
+        }
+    }
+}
+
 impl<'a> ResultView<'a> {
     pub(super) fn new(anchor: usize, result: &'a AssessmentResult) -> Self {
         let row = &result.row;
@@ -60,7 +93,10 @@ impl<'a> ResultView<'a> {
             class: verdict.class(),
             verdict: verdict.words(),
             sentence: words::sentence(row),
+            what_would_change: words::what_would_change(row),
             noise_floor: words::noise_floor(result),
+            subsets: result.subsets.iter().map(SubsetView::new).collect(),
+            failing: words::failing_subsets(result),
             scores: plots::scores(&result.cases),
             latency: plots::latency(&result.cases),
             latency_words: latency_words(result),

@@ -20,16 +20,23 @@ pub(super) fn headline(results: &[AssessmentResult]) -> String {
                 }
             }
             let counts = format!(
-                "Of {} over {}, {} came out adequate, {} not adequate and {} undecided.",
+                "Of {} over {}, {} came out not adequate, {} undecided and {} adequate.",
                 counted(results.len() as u64, "assessment", "assessments"),
                 counted(groups.len() as u64, "step", "steps"),
-                of(Verdict::Adequate).count(),
                 of(Verdict::NotAdequate).count(),
-                of(Verdict::Undecided).count()
+                of(Verdict::Undecided).count(),
+                of(Verdict::Adequate).count()
             );
-            match carried.as_slice() {
-                [] => format!("{counts} No step has an adequate candidate so far."),
-                steps => format!("{counts} An adequate candidate was found for {}.", listed(steps)),
+            let missed: Vec<&str> =
+                groups.iter().map(|(step, _)| *step).filter(|step| !carried.contains(step)).collect();
+            match (missed.as_slice(), carried.as_slice()) {
+                (_, []) => format!("{counts} No step has an adequate candidate so far."),
+                ([], steps) => format!("{counts} An adequate candidate was found for {}.", listed(steps)),
+                (none, steps) => format!(
+                    "{counts} No adequate candidate was found for {}; for {} there is one.",
+                    listed(none),
+                    listed(steps)
+                ),
             }
         }
     }
@@ -68,6 +75,48 @@ pub(super) fn sentence(row: &Row) -> String {
     )
 }
 
+/// Names the subsets that fail although the whole is adequate; `None` where there are none.
+pub(super) fn failing_subsets(result: &AssessmentResult) -> Option<String> {
+    let names: Vec<String> = result.failing_subsets().map(|subset| format!("{} {}", subset.by, subset.value)).collect();
+    (!names.is_empty()).then(|| listed(&names.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+/// Says which margins would have given which verdict, and how far a verdict in favour is from falling.
+pub(super) fn what_would_change(row: &Row) -> Option<String> {
+    if ![row.lower, row.upper, row.margin].iter().all(|value| value.is_finite()) || row.n == 0 {
+        return None;
+    }
+    let accepted = |limit: f64| figures::setting(((-limit).max(0.0) * 1e3).ceil() / 1e3);
+    let words = match Verdict::of(&row.verdict) {
+        Verdict::Adequate => {
+            let cases = ((row.lower + row.margin) * row.n as f64).floor().max(0.0) as u64;
+            let held = match row.lower < 0.0 {
+                true => format!("The same interval is adequate down to a margin of {}.", accepted(row.lower)),
+                false => "The same interval is adequate at any margin.".to_owned(),
+            };
+            format!(
+                "{held} With {} more of the {} wholly lost it would be undecided, perhaps with fewer.",
+                figures::count(cases + 1),
+                counted(row.n, "case", "cases")
+            )
+        }
+        Verdict::NotAdequate => format!(
+            "Only who accepts a loss above {} could call it adequate; below {} it stays not adequate.",
+            accepted(row.lower),
+            figures::setting(((-row.upper).max(0.0) * 1e3).floor() / 1e3)
+        ),
+        Verdict::Undecided if row.upper < 0.0 => format!(
+            "It would be adequate at a margin above {} and not adequate below {}; these cases cannot tell in between.",
+            accepted(row.lower),
+            figures::setting(((-row.upper).max(0.0) * 1e3).floor() / 1e3)
+        ),
+        Verdict::Undecided => {
+            format!("It would be adequate at a margin above {}; no margin makes it not adequate.", accepted(row.lower))
+        }
+    };
+    Some(words)
+}
+
 /// Says what the noise floor is, or that there is none, beside the scores of both arms.
 pub(super) fn noise_floor(result: &AssessmentResult) -> String {
     let (incumbent, candidate) = (&result.row.incumbent, &result.row.candidate);
@@ -92,7 +141,7 @@ pub(super) fn noise_floor(result: &AssessmentResult) -> String {
     }
 }
 
-fn reference(kind: &str) -> &str {
+pub(super) fn reference(kind: &str) -> &str {
     match kind {
         "incumbent" => "the incumbent’s answers",
         "label" => "human labels",
@@ -101,7 +150,7 @@ fn reference(kind: &str) -> &str {
     }
 }
 
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     match names {
         [] => String::new(),
         [only] => (*only).to_owned(),

@@ -3,7 +3,7 @@
 use super::{Scale, Svg, clipped, ticks};
 use crate::{
     assess::result::{AssessmentResult, Row},
-    report::{Verdict, by_step, figures, verdict_words},
+    report::{Verdict, by_step, figures, reservation, verdict_words},
 };
 
 /// How much room the plot has.
@@ -58,15 +58,15 @@ pub(in crate::report) fn forest(results: &[AssessmentResult], layout: Layout) ->
             svg.line("hair", (0.0, y), (room.width, y));
         }
         for index in members {
-            draw_row(&mut svg, &results[*index].row, (axis, layout), y);
+            draw_row(&mut svg, &results[*index], (axis, layout), y);
             y += room.row;
         }
     }
     svg.close()
 }
 
-fn draw_row(svg: &mut Svg, row: &Row, (axis, layout): (Scale, Layout), top: f64) {
-    let room = layout.room();
+fn draw_row(svg: &mut Svg, result: &AssessmentResult, (axis, layout): (Scale, Layout), top: f64) {
+    let (row, room) = (&result.row, layout.room());
     let verdict = Verdict::of(&row.verdict);
     let candidate = clipped(&row.candidate, room.label_letters);
     let class = verdict.class();
@@ -74,11 +74,19 @@ fn draw_row(svg: &mut Svg, row: &Row, (axis, layout): (Scale, Layout), top: f64)
         let middle = top + room.row / 2.0;
         svg.text("label", (12.0, middle + 4.5), &candidate);
         svg.text("label number end", (750.0, middle + 4.5), &figures_of(row));
-        svg.text(&format!("label {class}"), (770.0, middle + 4.5), &verdict_words(row));
+        svg.text(
+            &format!("label {class}"),
+            (770.0, middle + 4.5),
+            &format!("{}{}", verdict_words(row), reservation(result)),
+        );
         middle
     } else {
         svg.text("label", (0.0, top + 17.0), &candidate);
-        svg.text(&format!("label end {class}"), (room.width, top + 17.0), &verdict_words(row));
+        svg.text(
+            &format!("label end {class}"),
+            (room.width, top + 17.0),
+            &format!("{}{}", verdict_words(row), reservation(result)),
+        );
         top + 30.0
     };
     if row.margin.is_finite() {
@@ -153,7 +161,8 @@ fn description(results: &[AssessmentResult]) -> String {
         .map(|result| {
             let row = &result.row;
             let margin = figures::points(-row.margin);
-            format!("{}, {}: {}, margin {margin}, {}.", row.step, row.candidate, figures_of(row), verdict_words(row))
+            let verdict = format!("{}{}", verdict_words(row), reservation(result));
+            format!("{}, {}: {}, margin {margin}, {verdict}.", row.step, row.candidate, figures_of(row))
         })
         .collect();
     lines.join(" ")

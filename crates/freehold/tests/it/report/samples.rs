@@ -1,7 +1,7 @@
 //! Seeded synthetic assessments: four steps on three candidates, with the awkward ones among them.
 
 use freehold::{
-    assess::result::{Arms, AssessmentResult, CaseResult, Cost, Disagreement, Failures, ReplayFigures, Row},
+    assess::result::{Arms, AssessmentResult, CaseResult, Cost, Disagreement, Failures, ReplayFigures, Row, Subset},
     report::{Event, Report, StepLine},
 };
 use rand::{Rng as _, SeedableRng as _};
@@ -108,6 +108,7 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
             input_tokens_mean: Some(212.4),
             output_tokens_mean: (index != 2).then_some(38.0),
         },
+        subsets: subsets(index),
         lock: Some(serde_json::json!({
             "weights_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             "architecture": "llama", "quantisation": "Q8_0", "file_bytes": 6_291_456
@@ -115,6 +116,28 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         is_simulated_incumbent: true,
         replay: ReplayFigures { wall_ms: 42_000, generations: 2 * truth.cases, resumed: 12 * u64::from(index == 1) },
         cases,
+    }
+}
+
+/// The second result is adequate on the whole and not for one language.
+fn subsets(index: usize) -> Vec<Subset> {
+    let subset = |by: &str, value: &str, n: u64, limits: (f64, f64, f64), verdict: &str| Subset {
+        by: by.to_owned(),
+        value: value.to_owned(),
+        n,
+        difference: limits.0,
+        lower: limits.1,
+        upper: limits.2,
+        verdict: verdict.to_owned(),
+        more_needed: (verdict == "undecided").then_some(310),
+    };
+    match index {
+        1 => vec![
+            subset("metadata:language", "en", 104, (0.012, -0.021, 0.048), "adequate"),
+            subset("metadata:language", "de", 31, (-0.004, -0.082, 0.071), "undecided"),
+            subset("metadata:language", "pt & <br>", 25, (-0.123, -0.261, -0.054), "not_adequate"),
+        ],
+        _ => Vec::new(),
     }
 }
 
@@ -170,7 +193,7 @@ fn row(truth: &Truth, cases: &[CaseResult]) -> Row {
         margin: 0.05,
         verdict: verdict.to_owned(),
         more_needed: (verdict == "undecided" && n > 1.0).then_some(1_310),
-        method: "tango".to_owned(),
+        method: "tango_score_clustered".to_owned(),
     }
 }
 
