@@ -9,6 +9,7 @@ mod plan;
 mod replay;
 pub mod result;
 mod score;
+mod subsets;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,6 +19,7 @@ use freehold_store::Store;
 pub use plan::{Plan, Question, Rerun};
 pub use replay::Progress;
 pub use result::AssessmentResult;
+pub use subsets::Divider;
 
 use crate::config::Settings;
 use crate::facts::PriceBook;
@@ -102,7 +104,7 @@ fn result_of(
         arms: judged.arms,
         failures: judged.failures,
         notes,
-        subsets: Vec::new(),
+        subsets: judged.subsets,
         cases: judged.cases,
         disagreements: judged.disagreements,
         cost: money::cost(assessor, took.chosen, took.arms, took.replays),

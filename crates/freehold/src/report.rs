@@ -7,10 +7,10 @@ mod plots;
 mod terminal;
 mod worddiff;
 
-use crate::assess::result::{AssessmentResult, Row};
+use crate::assess::result::AssessmentResult;
 
 pub use page::html;
-pub use terminal::{Align, ColorChoice, Style, table, terminal};
+pub use terminal::{Align, ColorChoice, Style, subsets, table, terminal};
 
 /// What one HTML page tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,9 +92,9 @@ impl Verdict {
     }
 }
 
-/// Says the row's verdict in words, with the cases still needed where it is undecided and they are known.
-fn verdict_words(row: &Row) -> String {
-    match (Verdict::of(&row.verdict), row.more_needed) {
+/// Says a verdict in words, with the cases still needed where it is undecided and they are known.
+fn verdict_words(verdict: &str, more_needed: Option<u64>) -> String {
+    match (Verdict::of(verdict), more_needed) {
         (Verdict::Undecided, Some(more)) => format!("undecided ({} more)", figures::count(more)),
         (verdict, _) => verdict.words().to_owned(),
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ask::Arms;
 use super::cases::Chosen;
+use super::subsets::Divider;
 use crate::config::Model;
 use crate::exit::Fault;
 
@@ -32,6 +33,8 @@ pub struct Question {
     pub seed: u64,
     /// Whether the incumbent is asked again.
     pub rerun: Rerun,
+    /// What divides the cases into subsets that are decided apart as well.
+    pub subsets: Vec<Divider>,
 }
 
 /// Whether the incumbent is asked again, to measure how far it agrees with itself.
@@ -76,6 +79,7 @@ impl Plan {
             "confidence": question.rule.confidence(),
             "rerun": has_rerun,
             "lock": lock,
+            "subsets": question.subsets.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
         Ok(Plan { check, lock, has_rerun, whole })
     }

@@ -64,6 +64,22 @@ pub struct Subset {
     pub more_needed: Option<u64>,
 }
 
+impl Subset {
+    /// Joins a decision with the subset that it is about.
+    pub fn of(by: String, value: String, decision: &freehold_evidence::Decision) -> Self {
+        Self {
+            by,
+            value,
+            n: decision.n,
+            difference: decision.difference,
+            lower: decision.lower,
+            upper: decision.upper,
+            verdict: decision.verdict.to_string(),
+            more_needed: decision.more_needed,
+        }
+    }
+}
+
 /// The stable row: one step, one candidate, one decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {

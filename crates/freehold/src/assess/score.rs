@@ -8,7 +8,8 @@ use freehold_wire::{Message, ReferenceKind};
 use super::cases::{Case, Chosen, output};
 use super::plan::{Plan, Question};
 use super::replay::Replays;
-use super::result::{Arms, CaseResult, Disagreement, Failures, Named, Row};
+use super::result::{Arms, CaseResult, Disagreement, Failures, Named, Row, Subset};
+use super::subsets;
 use crate::exit::Fault;
 
 /// The most disagreements that are kept, and the most characters of each text in them.
@@ -20,6 +21,7 @@ pub(super) struct Judged {
     pub(super) row: Row,
     pub(super) arms: Arms,
     pub(super) failures: Failures,
+    pub(super) subsets: Vec<Subset>,
     pub(super) notes: Vec<String>,
     pub(super) cases: Vec<CaseResult>,
     pub(super) disagreements: Vec<Disagreement>,
@@ -45,8 +47,13 @@ impl Scored<'_> {
 pub(super) fn judge(question: &Question, plan: &Plan, chosen: &Chosen, replays: &Replays) -> anyhow::Result<Judged> {
     let scored: Vec<Scored<'_>> = chosen.cases.iter().map(|case| score(plan, case, replays)).collect();
     let pairs: Vec<Pair> = scored.iter().map(pair).collect();
-    let decision = decide(&pairs, &question.rule)
-        .map_err(|error| Fault::input("no decision can be made on these cases").because(error))?;
+    let method = |pairs: &[Pair]| {
+        decide(pairs, &question.rule)
+            .map_err(|error| Fault::input("no decision can be made on these cases").because(error))
+    };
+    let decision = method(&pairs)?;
+    let cases: Vec<&Case> = scored.iter().map(|scored| scored.case).collect();
+    let subsets = subsets::decide(&question.subsets, &cases, &pairs, method)?;
     let named = Named {
         step: question.step.clone(),
         candidate: question.candidate.clone(),
@@ -58,6 +65,7 @@ pub(super) fn judge(question: &Question, plan: &Plan, chosen: &Chosen, replays: 
         row: Row::of(&decision, named),
         arms: arms(&scored),
         failures: failures(&scored),
+        subsets,
         notes: notes(&decision, plan, chosen, &scored),
         cases: scored.iter().map(case_result).collect(),
         disagreements: disagreements(&scored),

@@ -7,7 +7,8 @@ use freehold_evidence::Rule;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{step_lines, verdict};
-use crate::assess::{AssessmentResult, Assessor, Question, Rerun};
+use crate::assess::{AssessmentResult, Assessor, Divider, Question, Rerun};
+use crate::config::Settings;
 use crate::exit::{Exit, Fault};
 use crate::facts::PriceBook;
 use crate::home::Place;
@@ -41,6 +42,10 @@ pub(super) struct Arguments {
     /// Who is to be beaten, as UPSTREAM/MODEL [default: who answered most calls]
     #[arg(long)]
     incumbent: Option<String>,
+    /// Also decide apart what this divides: metadata:NAME, field:PATH, tool or length; may be given several times
+    /// [default: the step's `subsets` of the configuration]
+    #[arg(long = "subset", value_name = "DIVIDER")]
+    subsets: Vec<Divider>,
     /// Do not ask the incumbent again; saves its calls, and leaves its own noise unknown.
     #[arg(long)]
     no_rerun: bool,
@@ -60,7 +65,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let prices = PriceBook::load(settings.facts.path.as_deref(), settings.sellers())?;
     let store = place.store()?;
     let step = step_lines::find(&store, &arguments.step)?;
-    let question = question(arguments, &settings.assess, step)?;
+    let question = question(arguments, &settings, step)?;
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
     let bar = bar(&question);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -82,10 +87,16 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     Ok(verdict::exit_of(&result.row))
 }
 
-fn question(arguments: &Arguments, defaults: &crate::config::Assess, step: String) -> Result<Question, Fault> {
+fn question(arguments: &Arguments, settings: &Settings, step: String) -> Result<Question, Fault> {
+    let defaults = &settings.assess;
+    let declared = settings.steps.iter().find(|declared| declared.name == step);
     let rule =
         Rule::new(arguments.margin.unwrap_or(defaults.margin), arguments.confidence.unwrap_or(defaults.confidence))
             .map_err(|error| Fault::input("the margin or the confidence cannot be used").because(error))?;
+    let subsets = match declared {
+        Some(declared) if arguments.subsets.is_empty() => declared.subsets.clone(),
+        _ => arguments.subsets.clone(),
+    };
     Ok(Question {
         step,
         candidate: arguments.candidate.clone(),
@@ -96,6 +107,7 @@ fn question(arguments: &Arguments, defaults: &crate::config::Assess, step: Strin
         concurrency: defaults.concurrency,
         seed: arguments.seed,
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
+        subsets,
     })
 }
 
@@ -114,6 +126,12 @@ fn print(arguments: &Arguments, result: &AssessmentResult) -> anyhow::Result<()>
         return Ok(());
     }
     stdout::block(report::terminal(std::slice::from_ref(&result.row), report::Style::of_stdout()))?;
+    for subset in result.failing_subsets() {
+        stdout::line(format_args!("  NOT ADEQUATE for {} {}, though adequate on the whole", subset.by, subset.value))?;
+    }
+    if !result.subsets.is_empty() {
+        stdout::block(report::subsets(&result.subsets))?;
+    }
     for note in &result.notes {
         stdout::line(format_args!("  {note}"))?;
     }

@@ -3,6 +3,8 @@
 use freehold_store::{Assessment, Route};
 
 use super::step_lines;
+use crate::assess::AssessmentResult;
+use crate::assess::result::Subset;
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
 use crate::moves;
@@ -57,10 +59,12 @@ fn refuse_without_verdict(step: &str, arguments: &Arguments, assessment: Option<
         .and_then(|assessment| assessment.result.as_ref())
         .and_then(|result| result.get("verdict"))
         .and_then(serde_json::Value::as_str);
-    if arguments.despite.is_some() || verdict == Some("adequate") {
+    let failing = assessment.map(failing_subsets).unwrap_or_default();
+    if arguments.despite.is_some() || (verdict == Some("adequate") && failing.is_empty()) {
         return Ok(());
     }
     let found = match verdict {
+        Some("adequate") => format!("it is adequate for {step} on the whole, and not for {}", failing.join(", ")),
         Some(verdict) => format!("its verdict for {step} is {}", verdict.replace('_', " ")),
         None => format!("it was not assessed for {step}"),
     };
@@ -68,4 +72,10 @@ fn refuse_without_verdict(step: &str, arguments: &Arguments, assessment: Option<
         "freehold assess {step} --candidate {}, or add --despite REASON to move all the same",
         arguments.to
     )))
+}
+
+fn failing_subsets(assessment: &Assessment) -> Vec<String> {
+    let result = assessment.result.clone().and_then(|result| serde_json::from_value::<AssessmentResult>(result).ok());
+    let name = |subset: &Subset| format!("{} {}", subset.by, subset.value);
+    result.map(|result| result.failing_subsets().map(name).collect()).unwrap_or_default()
 }

@@ -79,7 +79,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("model", &["name", "path", "context_tokens", "slots", "threads", "backend"]),
-    ("step", &["name", "bodies", "retention_days"]),
+    ("step", &["name", "bodies", "retention_days", "subsets"]),
     (
         "budget",
         &[

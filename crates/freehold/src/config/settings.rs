@@ -7,6 +7,7 @@ use freehold_wire::Api;
 use serde::Deserialize;
 
 use super::{Server, StepBudget};
+use crate::assess::Divider;
 use crate::facts::Sellers;
 
 /// All settings of one start.
@@ -31,7 +32,7 @@ pub struct Settings {
     /// The GGUF files that our own engine serves.
     #[serde(default, rename = "model")]
     pub models: Vec<Model>,
-    /// What is kept of single steps' calls.
+    /// What is kept of single steps' calls, and how they are assessed.
     #[serde(default, rename = "step")]
     pub steps: Vec<StepKept>,
     /// What steps may spend.
@@ -103,6 +104,9 @@ pub struct StepKept {
     /// How long bodies are kept; 0 keeps them for ever.
     #[serde(default)]
     pub retention_days: Option<u32>,
+    /// What divides its cases when it is assessed.
+    #[serde(default)]
+    pub subsets: Vec<Divider>,
 }
 
 /// When a call counts as recorded.

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use super::stand::{MODELS, Stand, VENDOR};
 use super::{Narrator, Options};
 use crate::assess::result::Row;
-use crate::assess::{Assessor, Question, Rerun};
+use crate::assess::{Assessor, Divider, Question, Rerun};
 use crate::cli::step_lines;
 use crate::moves;
 use crate::names::ENGINE;
@@ -154,7 +154,17 @@ fn question(step: &str, model: &str, seed: u64) -> anyhow::Result<Question> {
         concurrency: STAFF,
         seed,
         rerun: Rerun::WherePossible,
+        subsets: vec![divider(step)],
     })
+}
+
+/// What the business wants to know apart from the whole, declared before anything is replayed.
+fn divider(step: &str) -> Divider {
+    match step {
+        "triage" => Divider::Field("priority".to_owned()),
+        "decide" => Divider::Tool,
+        _ => Divider::Length,
+    }
 }
 
 fn steps_by_traffic(stand: &Stand) -> anyhow::Result<Vec<String>> {

@@ -6,7 +6,7 @@ use console::Term;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    assess::result::Row,
+    assess::result::{Row, Subset},
     report::{Verdict, figures, verdict_words},
 };
 
@@ -127,6 +127,26 @@ fn footnote(rows: &[Row], plot: Option<usize>) -> String {
     format!("\ncandidate minus incumbent in points; {} intervals{margin}{legend}\n", levels.join(" or "))
 }
 
+/// Draws the table of subsets, each with its own verdict.
+pub fn subsets(subsets: &[Subset]) -> String {
+    use Align::{Left, Right};
+    let heads = [("BY", Left), ("SUBSET", Left), ("VERDICT", Left), ("DIFF", Right), ("INTERVAL", Right), ("N", Right)];
+    let lines: Vec<Vec<String>> = subsets
+        .iter()
+        .map(|subset| {
+            vec![
+                subset.by.clone(),
+                subset.value.clone(),
+                verdict_words(&subset.verdict, subset.more_needed),
+                figures::points(subset.difference),
+                figures::interval(subset.lower, subset.upper),
+                figures::count(subset.n),
+            ]
+        })
+        .collect();
+    table(&heads, &lines)
+}
+
 /// Draws an aligned table with a header line; cells are cut at 48 columns and cleaned of control characters.
 pub fn table(heads: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     let heads: Vec<(String, Align)> = heads.iter().map(|(head, align)| ((*head).to_owned(), *align)).collect();
@@ -139,7 +159,7 @@ fn cells(row: &Row, letters_max: usize, columns: usize) -> Vec<String> {
     let mut cells = vec![
         clean(&row.step, letters_max),
         clean(&row.candidate, letters_max),
-        verdict_words(row),
+        verdict_words(&row.verdict, row.more_needed),
         figures::points(row.difference),
         figures::interval(row.lower, row.upper),
         figures::points(-row.margin),

@@ -98,6 +98,52 @@ fn a_model_that_errs_too_often_is_not_adequate_and_may_not_move() {
 }
 
 #[test]
+fn a_subset_that_fails_is_named_and_hinders_the_move() {
+    let home = tempfile::tempdir().unwrap();
+    let (low, rest): (Vec<Ticket>, Vec<Ticket>) =
+        tickets(1200).into_iter().partition(|ticket| ticket.gold.triage["priority"] == "low");
+    let tickets: Vec<Ticket> = rest.into_iter().take(380).chain(low.into_iter().take(12)).collect();
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 380, &Value::Null);
+    let whole = ["--no-rerun", "--margin", "0.06", "--max-cases", "400"];
+    let (ran, row) = assess(home.path(), &[&whole[..], &["--subset", "field:priority", "--subset", "length"]].concat());
+    assert_eq!((ran.code, row["verdict"].as_str()), (0, Some("adequate")), "{row}");
+    let subsets = row["subsets"].as_array().unwrap();
+    let low = subsets.iter().find(|subset| subset["value"] == "low").expect("the priority is a subset");
+    assert_eq!((low["by"].as_str(), low["n"].as_u64()), (Some("field:priority"), Some(12)));
+    assert_eq!((low["verdict"].as_str(), low["difference"].as_f64()), (Some("not_adequate"), Some(-1.0)));
+    let by = |by: &str| -> u64 { subsets.iter().filter(|s| s["by"] == by).map(|s| s["n"].as_u64().unwrap()).sum() };
+    assert_eq!((by("field:priority"), by("length")), (392, 392), "every case is in one subset of each divider");
+    let refused = run(home.path(), &["move", STEP, "--to", "desk"]);
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("adequate for triage on the whole, and not for field:priority low"),
+        "{}",
+        refused.stderr
+    );
+    let moved = run(home.path(), &["move", STEP, "--to", "desk", "--despite", "low ones go to a person"]);
+    assert_eq!(moved.code, 0, "{}", moved.stderr);
+}
+
+#[test]
+fn subsets_may_be_declared_in_the_configuration_and_are_checked_there() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(30);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 30, &Value::Null);
+    let file = home.path().join("freehold.toml");
+    let entries = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{entries}[[step]]\nname = \"{STEP}\"\nsubsets = [\"metadata:customer\"]\n"))
+        .unwrap();
+    let (_, row) = assess(home.path(), &[]);
+    assert_eq!(row["subsets"][0]["value"].as_str(), Some("(none)"), "no call says its customer: {row}");
+    std::fs::write(&file, format!("{entries}[[step]]\nname = \"{STEP}\"\nsubsets = [\"customer\"]\n")).unwrap();
+    let refused = run(home.path(), &["assess", STEP, "--candidate", "desk"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("`customer` divides nothing: metadata:NAME, field:PATH"), "{}", refused.stderr);
+}
+
+#[test]
 fn too_few_cases_are_undecided_and_say_how_many_are_missing() {
     let home = tempfile::tempdir().unwrap();
     let tickets = tickets(20);

@@ -77,7 +77,7 @@ fn draw_row(svg: &mut Svg, result: &AssessmentResult, (axis, layout): (Scale, La
         svg.text(
             &format!("label {class}"),
             (770.0, middle + 4.5),
-            &format!("{}{}", verdict_words(row), reservation(result)),
+            &format!("{}{}", verdict_words(&row.verdict, row.more_needed), reservation(result)),
         );
         middle
     } else {
@@ -85,7 +85,7 @@ fn draw_row(svg: &mut Svg, result: &AssessmentResult, (axis, layout): (Scale, La
         svg.text(
             &format!("label end {class}"),
             (room.width, top + 17.0),
-            &format!("{}{}", verdict_words(row), reservation(result)),
+            &format!("{}{}", verdict_words(&row.verdict, row.more_needed), reservation(result)),
         );
         top + 30.0
     };
@@ -161,7 +161,7 @@ fn description(results: &[AssessmentResult]) -> String {
         .map(|result| {
             let row = &result.row;
             let margin = figures::points(-row.margin);
-            let verdict = format!("{}{}", verdict_words(row), reservation(result));
+            let verdict = format!("{}{}", verdict_words(&row.verdict, row.more_needed), reservation(result));
             format!("{}, {}: {}, margin {margin}, {verdict}.", row.step, row.candidate, figures_of(row))
         })
         .collect();
