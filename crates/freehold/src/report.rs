@@ -29,6 +29,13 @@ pub struct Report {
     pub steps: Vec<StepLine>,
 }
 
+impl Report {
+    /// Returns whether any vendor that the page speaks of is simulated.
+    fn is_simulated(&self) -> bool {
+        self.simulated_vendor || self.results.iter().any(|result| result.is_simulated_incumbent)
+    }
+}
+
 /// One moment of a timeline: a move, an outage, a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

@@ -38,14 +38,13 @@ fn page(report: &Report) -> Value {
         })
         .collect();
     let plot = |layout| Value::from_safe_string(plots::forest(results, layout));
-    let is_simulated = report.simulated_vendor || results.iter().any(|result| result.is_simulated_incumbent);
     context! {
         css => Value::from_safe_string(include_str!("page.css").to_owned()),
         title => report.title.as_str(),
         generated => figures::date(report.generated_at_ms),
-        simulated => is_simulated,
+        simulated => report.is_simulated(),
         headline => words::headline(results),
-        caveats => caveats::of(results, is_simulated),
+        caveats => caveats::of(report),
         methods => Value::from(Serde(methods::of(results))),
         tally => tally(results),
         level => levels(results),

@@ -2,19 +2,20 @@
 
 use crate::{
     assess::result::AssessmentResult,
-    report::{Verdict, by_step, figures, figures::counted},
+    report::{Report, Verdict, by_step, figures, figures::counted},
 };
 
 use super::words;
 
 /// Returns the sentences, the gravest first; empty where nothing was assessed.
-pub(super) fn of(results: &[AssessmentResult], is_simulated: bool) -> Vec<String> {
+pub(super) fn of(report: &Report) -> Vec<String> {
+    let results = &report.results;
     let mut told = Vec::new();
     told.extend(results.iter().filter_map(failing_subsets));
     told.extend(without_adequate(results));
     told.extend(failures(results));
     told.extend(agreement_only(results));
-    if is_simulated && !results.is_empty() {
+    if report.is_simulated() && !results.is_empty() {
         told.push("The vendor is simulated: its errors, prices and delays are declared, not measured.".to_owned());
     }
     told
