@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod decision;
+pub mod judge;
 pub mod noise;
 pub mod paired;
 pub mod plan;

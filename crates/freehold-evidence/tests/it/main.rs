@@ -2,6 +2,7 @@
 
 mod check;
 mod decision;
+mod judge;
 mod noise;
 mod paired;
 mod plan;
