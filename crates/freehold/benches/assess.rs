@@ -118,7 +118,7 @@ async fn assessed(settings: &Settings, calls: &[Call]) -> anyhow::Result<Duratio
         rerun: Rerun::Never,
     };
     let begun = Instant::now();
-    let result = assessor.assess(&question, &|_, _| {}).await?;
+    let result = assessor.assess(&question, &|_| {}).await?;
     assert_eq!(result.row.n, CASES, "every case was replayed");
     Ok(begun.elapsed())
 }

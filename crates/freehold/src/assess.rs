@@ -3,8 +3,11 @@
 //! Tools are never executed: a replay is the recorded request, sent again, and its answer is only compared.
 
 mod ask;
+mod busy;
 mod cases;
+mod counting;
 mod money;
+mod order;
 mod plan;
 mod replay;
 pub mod result;
@@ -16,8 +19,8 @@ use std::time::Instant;
 
 use freehold_store::Store;
 
+pub use counting::{Progress, Standing};
 pub use plan::{Plan, Question, Rerun};
-pub use replay::Progress;
 pub use result::AssessmentResult;
 pub use subsets::Divider;
 
@@ -64,9 +67,11 @@ impl Assessor<'_> {
         let plan = Plan::of(question, chosen, &arms, lock)?;
         let head = plan.begin(self.store, question, chosen)?;
         let begun = Instant::now();
-        let replays = replay::run(self.store, &head.id, chosen, &arms, progress).await?;
+        let mut counting = counting::Counting::new(chosen, &plan, progress);
+        let course = replay::Course { store: self.store, assessment: &head.id, chosen, arms: &arms };
+        let replays = replay::run(&course, &mut counting).await?;
         let wall = begun.elapsed();
-        let judged = score::judge(question, &plan, chosen, &replays)?;
+        let judged = score::judge(question, &plan, chosen, (&counting.into_scores(), &replays))?;
         let result = result_of(self, &head, &plan, judged, &Took { wall, replays: &replays, chosen, arms: &arms });
         self.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
         Ok(result)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use freehold_engine::{Engine, Event};
-use freehold_wire::Answer;
+use freehold_wire::{Answer, ReferenceKind};
 
 use super::cases::{Case, Chosen};
 use super::plan::Rerun;
@@ -63,6 +63,8 @@ impl Arms {
         let mut notes = Vec::new();
         let known = chosen.incumbent.upstream(assessor.settings);
         let rerun = match (question.rerun, known) {
+            // Against a label the recorded answer is scored as it is; asking again would be paid and not used.
+            _ if chosen.reference != ReferenceKind::Incumbent => None,
             (Rerun::WherePossible, Some(upstream)) => {
                 let asked = Asked::upstream(&client, upstream, (&chosen.incumbent.model, question.concurrency));
                 reachable(asked, &chosen.cases[0], &mut notes).await

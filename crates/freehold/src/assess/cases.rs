@@ -9,6 +9,7 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::order;
 use super::plan::Question;
 use crate::exit::Fault;
 use crate::names::Target;
@@ -29,7 +30,10 @@ pub(super) struct Case {
 /// The cases with what they are about.
 #[derive(Debug)]
 pub(super) struct Chosen {
+    /// In the order in which they are asked and counted.
     pub(super) cases: Vec<Case>,
+    /// Where each unit, which is counted as a whole, ends among the cases.
+    pub(super) unit_ends: Vec<usize>,
     pub(super) incumbent: Target,
     pub(super) reference: ReferenceKind,
     pub(super) notes: Vec<String>,
@@ -62,7 +66,8 @@ pub(super) fn choose(store: &Store, question: &Question, candidate: &Target) -> 
         .hint("`freehold steps` shows what was recorded; --incumbent UPSTREAM/MODEL chooses another")
         .into());
     }
-    Ok(Chosen { cases, incumbent, reference, notes })
+    let (cases, unit_ends) = order::shuffle(cases, question.seed);
+    Ok(Chosen { cases, unit_ends, incumbent, reference, notes })
 }
 
 impl Chosen {

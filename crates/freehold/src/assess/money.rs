@@ -17,7 +17,7 @@ pub(super) fn cost(assessor: &Assessor<'_>, chosen: &Chosen, arms: &Arms, replay
     let incumbent = usd_per_1k(prices.current(&chosen.incumbent.upstream, &chosen.incumbent.model), &recorded);
     let (candidate, engine_s, basis) = match &arms.candidate {
         Asked::Engine { .. } => {
-            let wall = replays.candidate_wall.map(|(wall, cases)| wall.as_secs_f64() / cases as f64 * 1e3);
+            let wall = replays.candidate_busy.map(|(wall, cases)| wall.as_secs_f64() / cases as f64 * 1e3);
             (None, wall, "our own engine costs machine time, which has no price here")
         }
         Asked::Upstream { upstream, model, .. } => {

@@ -66,11 +66,13 @@ impl Plan {
                 .map_err(|error| Fault::input(format!("the check {spec:?} cannot be used")).because(error))?,
             None => chosen.default_check(),
         };
-        let has_rerun = arms.rerun.is_some() && chosen.reference == freehold_wire::ReferenceKind::Incumbent;
+        let has_rerun = arms.rerun.is_some();
         let whole = json!({
-            "format": 1,
+            "format": 2,
             "cases_sha256": digest(chosen),
             "cases": chosen.cases.len(),
+            "units": chosen.unit_ends.len(),
+            "order": "random units",
             "seed": question.seed,
             "incumbent": chosen.incumbent.to_string(),
             "reference": chosen.reference,
@@ -122,6 +124,7 @@ fn cannot_use(model: &Model, error: freehold_vault::Error) -> Fault {
         .hint("check `path` in its [[model]] entry, and fetch the file again if it is damaged")
 }
 
+/// Returns the digest of the cases in their order, which it fixes as well.
 fn digest(chosen: &Chosen) -> String {
     let mut hasher = Sha256::new();
     for case in &chosen.cases {

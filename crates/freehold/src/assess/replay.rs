@@ -1,15 +1,20 @@
-//! Runs the arms over the cases with bounded concurrency, and keeps every replay as it comes.
+//! Runs the arms over the cases in their order with bounded concurrency, keeps every replay as it comes, and stops as
+//! soon as the counting says that enough is known.
 
 use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use freehold_store::{Replay, Store};
 use freehold_wire::Answer;
-use futures_util::StreamExt;
-use futures_util::stream;
-use tokio::sync::mpsc;
+use futures_util::future::{self, Either};
+use futures_util::{StreamExt, stream};
+use tokio::sync::{mpsc, watch};
 
 use super::ask::{Arms, Asked, Asking};
+use super::busy::Busy;
 use super::cases::{Case, Chosen};
+use super::counting::Counting;
 
 pub(super) const CANDIDATE: &str = "candidate";
 pub(super) const RERUN: &str = "rerun";
@@ -17,20 +22,22 @@ pub(super) const RERUN: &str = "rerun";
 /// Replays that wait to be kept.
 const UNKEPT_MAX: usize = 256;
 
-/// Told after every replay: how many are done, and of how many.
-pub type Progress = dyn Fn(u64, u64) + Send + Sync;
+/// How many cases an arm may be ahead of what is counted, as a multiple of what is in flight at once.
+///
+/// The faster arm would else run to the end while the slower one decides; twice leaves nobody idle for one slow answer.
+const AHEAD: usize = 2;
 
 /// All replays of an assessment, by case.
 #[derive(Debug, Default)]
 pub(super) struct Replays {
     candidate: HashMap<String, Replay>,
     rerun: HashMap<String, Replay>,
-    /// Generations asked for now.
+    /// Generations asked for now, those in flight when it was decided included.
     pub(super) asked: u64,
     /// Replays found done.
     pub(super) resumed: u64,
-    /// Wall time of the candidate's arm, and the cases in it; only what was asked for now.
-    pub(super) candidate_wall: Option<(std::time::Duration, usize)>,
+    /// Time in which the candidate had something to do, and the cases it answered in it; only what was asked for now.
+    pub(super) candidate_busy: Option<(std::time::Duration, u64)>,
 }
 
 impl Replays {
@@ -53,64 +60,99 @@ impl Replays {
     }
 }
 
-/// Replays what is not there yet.
-pub(super) async fn run(
-    store: &Store,
-    assessment: &str,
-    chosen: &Chosen,
-    arms: &Arms,
-    progress: &Progress,
-) -> anyhow::Result<Replays> {
+/// What is replayed for which assessment.
+pub(super) struct Course<'a> {
+    pub(super) store: &'a Store,
+    pub(super) assessment: &'a str,
+    pub(super) chosen: &'a Chosen,
+    pub(super) arms: &'a Arms,
+}
+
+/// Replays what is not there yet, until the counting has come to an end.
+pub(super) async fn run(course: &Course<'_>, counting: &mut Counting<'_>) -> anyhow::Result<Replays> {
     let mut replays = Replays::default();
-    for replay in store.replays(assessment)? {
+    for replay in course.store.replays(course.assessment)? {
         replays.put(replay);
     }
     replays.resumed = (replays.candidate.len() + replays.rerun.len()) as u64;
-    let candidate_left: Vec<&Case> = chosen.cases.iter().filter(|case| replays.candidate(case).is_none()).collect();
-    let rerun_left: Vec<&Case> = match arms.rerun {
-        Some(_) => chosen.cases.iter().filter(|case| replays.rerun(case).is_none()).collect(),
-        None => Vec::new(),
-    };
-    replays.asked = (candidate_left.len() + rerun_left.len()) as u64;
-    let (sender, receiver) = mpsc::channel(UNKEPT_MAX);
-    let count = candidate_left.len();
-    let asking = async {
-        let begun = std::time::Instant::now();
-        let candidate = async {
-            ask_all(&arms.candidate, CANDIDATE, candidate_left, sender.clone()).await;
-            begun.elapsed()
-        };
-        let rerun = async {
-            if let Some(asked) = &arms.rerun {
-                ask_all(asked, RERUN, rerun_left, sender.clone()).await;
-            }
-        };
-        let (wall, ()) = tokio::join!(candidate, rerun);
-        drop(sender);
-        wall
-    };
-    let keeping = keep(
-        store,
-        assessment,
-        receiver,
-        Bar { progress, done: replays.resumed, all: replays.resumed + replays.asked },
-    );
-    let (wall, kept) = tokio::join!(asking, keeping);
-    for replay in kept? {
-        replays.put(replay);
+    counting.advance(&replays);
+    if counting.is_over() {
+        return Ok(replays);
     }
-    replays.candidate_wall = (count > 0).then_some((wall, count));
+    let (busy, asked) = (Busy::default(), AtomicU64::new(0));
+    ask_and_keep(course, counting, &mut replays, (&busy, &asked)).await?;
+    replays.asked = asked.into_inner();
+    replays.candidate_busy = busy.figures();
     Ok(replays)
 }
 
-async fn ask_all(asked: &Asked, arm: &str, cases: Vec<&Case>, sender: mpsc::Sender<Replay>) {
-    let mut asking = stream::iter(cases)
-        .map(|case| async move { (case, asked.ask(case).await) })
-        .buffer_unordered(asked.concurrency());
-    while let Some((case, asking)) = asking.next().await {
-        if sender.send(replay(case, arm, asking)).await.is_err() {
-            return;
+async fn ask_and_keep(
+    course: &Course<'_>,
+    counting: &mut Counting<'_>,
+    replays: &mut Replays,
+    (busy, asked): (&Busy, &AtomicU64),
+) -> anyhow::Result<()> {
+    let (gate, open) = watch::channel(counting.limit(course.ahead()));
+    let (sender, receiver) = mpsc::channel(UNKEPT_MAX);
+    let lane = |arm: &'static str, busy| Lane { arm, asked, busy, open: open.clone(), sender: sender.clone() };
+    let (candidate, rerun) = (lane(CANDIDATE, Some(busy)), lane(RERUN, None));
+    drop((sender, open));
+    let candidate = candidate.ask(&course.arms.candidate, course.left(|case| replays.candidate(case).is_none()));
+    let rerun_left = course.left(|case| replays.rerun(case).is_none());
+    let rerun = async {
+        if let Some(asked) = &course.arms.rerun {
+            rerun.ask(asked, rerun_left).await;
         }
+    };
+    let asking = pin!(future::join(candidate, rerun));
+    let keeping = pin!(keep(course, counting, replays, (receiver, gate)));
+    match future::select(asking, keeping).await {
+        Either::Left((_, keeping)) => keeping.await,
+        // Decided, or not to be kept: what is in flight is dropped with its future, which cancels it.
+        Either::Right((kept, _)) => kept,
+    }
+}
+
+impl Course<'_> {
+    fn left(&self, is_left: impl Fn(&Case) -> bool) -> Vec<(usize, &Case)> {
+        self.chosen.cases.iter().enumerate().filter(|(_, case)| is_left(case)).collect()
+    }
+
+    fn ahead(&self) -> usize {
+        let rerun = self.arms.rerun.as_ref().map_or(0, Asked::concurrency);
+        AHEAD * self.arms.candidate.concurrency().max(rerun)
+    }
+}
+
+/// One arm on its way through the cases.
+struct Lane<'a> {
+    arm: &'static str,
+    asked: &'a AtomicU64,
+    busy: Option<&'a Busy>,
+    /// The first place among the cases that may not be asked yet.
+    open: watch::Receiver<usize>,
+    sender: mpsc::Sender<Replay>,
+}
+
+impl Lane<'_> {
+    async fn ask(self, asked: &Asked, cases: Vec<(usize, &Case)>) {
+        let lane = &self;
+        let mut asking = stream::iter(cases)
+            .map(|(place, case)| async move { (case, lane.ask_one(asked, place, case).await) })
+            .buffer_unordered(asked.concurrency());
+        while let Some((case, asking)) = asking.next().await {
+            if lane.sender.send(replay(case, lane.arm, asking)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn ask_one(&self, asked: &Asked, place: usize, case: &Case) -> Asking {
+        // A closed gate has nobody behind it who counts any more; this future is about to be dropped.
+        let _closed = self.open.clone().wait_for(|limit| place < *limit).await.is_err();
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let _at_work = self.busy.map(Busy::begin);
+        asked.ask(case).await
     }
 }
 
@@ -130,30 +172,25 @@ fn replay(case: &Case, arm: &str, asking: Asking) -> Replay {
     }
 }
 
-struct Bar<'a> {
-    progress: &'a Progress,
-    done: u64,
-    all: u64,
-}
-
-/// Writes replays on a thread that may block, and returns them all at the end.
+/// Writes replays on a thread that may block, and counts those that are written.
 async fn keep(
-    store: &Store,
-    assessment: &str,
-    mut receiver: mpsc::Receiver<Replay>,
-    mut bar: Bar<'_>,
-) -> anyhow::Result<Vec<Replay>> {
-    let mut kept = Vec::new();
+    course: &Course<'_>,
+    counting: &mut Counting<'_>,
+    replays: &mut Replays,
+    (mut receiver, gate): (mpsc::Receiver<Replay>, watch::Sender<usize>),
+) -> anyhow::Result<()> {
     let mut batch = Vec::new();
-    (bar.progress)(bar.done, bar.all);
     while receiver.recv_many(&mut batch, UNKEPT_MAX).await > 0 {
-        let (store, assessment) = (store.clone(), assessment.to_owned());
+        let (store, assessment) = (course.store.clone(), course.assessment.to_owned());
         let written = std::mem::take(&mut batch);
-        bar.done += written.len() as u64;
         let written =
             tokio::task::spawn_blocking(move || store.add_replays(&assessment, &written).map(|()| written)).await??;
-        kept.extend(written);
-        (bar.progress)(bar.done, bar.all);
+        written.into_iter().for_each(|replay| replays.put(replay));
+        counting.advance(replays);
+        if counting.is_over() {
+            return Ok(());
+        }
+        gate.send_replace(counting.limit(course.ahead()));
     }
-    Ok(kept)
+    Ok(())
 }

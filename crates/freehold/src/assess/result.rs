@@ -21,7 +21,7 @@ pub struct AssessmentResult {
     /// The declared subsets of the cases, each decided apart; empty where none was declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subsets: Vec<Subset>,
-    /// Every case with its scores and times, in the order of their recording.
+    /// Every case counted, with its scores and times, in the order of counting.
     pub cases: Vec<CaseResult>,
     /// The worst disagreements, worst first.
     pub disagreements: Vec<Disagreement>,

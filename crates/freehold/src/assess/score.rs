@@ -1,11 +1,12 @@
 //! Scores the replays with the check and turns the scores into a row.
 
-use freehold_evidence::check::{Output, Score};
+use freehold_evidence::check::Output;
 use freehold_evidence::{Decision, Pair, decide};
 use freehold_store::Replay;
 use freehold_wire::{Message, ReferenceKind};
 
 use super::cases::{Case, Chosen, output};
+use super::counting::Scores;
 use super::plan::{Plan, Question};
 use super::replay::Replays;
 use super::result::{Arms, CaseResult, Disagreement, Failures, Named, Row, Subset};
@@ -27,25 +28,32 @@ pub(super) struct Judged {
     pub(super) disagreements: Vec<Disagreement>,
 }
 
+/// One case counted, with all that is known of it.
 struct Scored<'a> {
     case: &'a Case,
-    recorded: f64,
-    rerun: Option<f64>,
-    candidate: Score,
+    scores: &'a Scores,
     candidate_replay: Option<&'a Replay>,
     rerun_replay: Option<&'a Replay>,
 }
 
-impl Scored<'_> {
-    /// The incumbent's score that enters the difference: what it reaches when asked again, where it was.
-    fn incumbent(&self) -> f64 {
-        self.rerun.unwrap_or(self.recorded)
-    }
-}
-
 /// Judges the replays.
-pub(super) fn judge(question: &Question, plan: &Plan, chosen: &Chosen, replays: &Replays) -> anyhow::Result<Judged> {
-    let scored: Vec<Scored<'_>> = chosen.cases.iter().map(|case| score(plan, case, replays)).collect();
+pub(super) fn judge(
+    question: &Question,
+    plan: &Plan,
+    chosen: &Chosen,
+    (scores, replays): (&[Scores], &Replays),
+) -> anyhow::Result<Judged> {
+    let scored: Vec<Scored<'_>> = chosen
+        .cases
+        .iter()
+        .zip(scores)
+        .map(|(case, scores)| Scored {
+            case,
+            scores,
+            candidate_replay: replays.candidate(case),
+            rerun_replay: replays.rerun(case).filter(|_| plan.has_rerun),
+        })
+        .collect();
     let pairs: Vec<Pair> = scored.iter().map(pair).collect();
     let method = |pairs: &[Pair]| {
         decide(pairs, &question.rule)
@@ -72,30 +80,11 @@ pub(super) fn judge(question: &Question, plan: &Plan, chosen: &Chosen, replays: 
     })
 }
 
-fn score<'a>(plan: &Plan, case: &'a Case, replays: &'a Replays) -> Scored<'a> {
-    let against = |output: &Output| plan.check.score(output, &case.reference);
-    let of_replay = |replay: Option<&Replay>| match replay.and_then(|replay| replay.answer.as_ref()) {
-        Some(answer) => against(&output(answer)),
-        None => {
-            Score::failed(replay.and_then(|replay| replay.failure.clone()).unwrap_or_else(|| "no answer".to_owned()))
-        }
-    };
-    let rerun_replay = replays.rerun(case).filter(|_| plan.has_rerun);
-    Scored {
-        case,
-        recorded: against(&output(&case.recorded)).value,
-        rerun: plan.has_rerun.then(|| of_replay(rerun_replay).value),
-        candidate: of_replay(replays.candidate(case)),
-        candidate_replay: replays.candidate(case),
-        rerun_replay,
-    }
-}
-
 fn pair(scored: &Scored<'_>) -> Pair {
     Pair {
         case: scored.case.call.id.clone(),
-        incumbent: scored.incumbent(),
-        candidate: scored.candidate.value,
+        incumbent: scored.scores.incumbent(),
+        candidate: scored.scores.candidate.value,
         cluster: scored.case.call.run.clone(),
     }
 }
@@ -110,11 +99,11 @@ fn kind_word(kind: ReferenceKind) -> &'static str {
 
 fn arms(scored: &[Scored<'_>]) -> Arms {
     let mean = |value: &dyn Fn(&Scored<'_>) -> f64| scored.iter().map(value).sum::<f64>() / scored.len().max(1) as f64;
-    let has_rerun = scored.iter().any(|case| case.rerun.is_some());
+    let has_rerun = scored.iter().any(|case| case.scores.rerun.is_some());
     Arms {
-        recorded: mean(&|case| case.recorded),
-        rerun: has_rerun.then(|| mean(&|case| case.rerun.unwrap_or(0.0))),
-        candidate: mean(&|case| case.candidate.value),
+        recorded: mean(&|case| case.scores.recorded),
+        rerun: has_rerun.then(|| mean(&|case| case.scores.rerun.unwrap_or(0.0))),
+        candidate: mean(&|case| case.scores.candidate.value),
     }
 }
 
@@ -123,7 +112,7 @@ fn failures(scored: &[Scored<'_>]) -> Failures {
     let reason = |scored: &Scored<'_>| scored.candidate_replay.and_then(|replay| replay.failure.clone());
     Failures {
         candidate: scored.iter().filter(|case| failed(case.candidate_replay)).count() as u64,
-        rerun: scored.iter().filter(|case| case.rerun.is_some() && failed(case.rerun_replay)).count() as u64,
+        rerun: scored.iter().filter(|case| case.scores.rerun.is_some() && failed(case.rerun_replay)).count() as u64,
         example: scored.iter().find_map(reason),
     }
 }
@@ -153,16 +142,19 @@ fn case_result(scored: &Scored<'_>) -> CaseResult {
     CaseResult {
         case: scored.case.call.id.clone(),
         cluster: scored.case.call.run.clone(),
-        incumbent: scored.incumbent(),
-        candidate: scored.candidate.value,
+        incumbent: scored.scores.incumbent(),
+        candidate: scored.scores.candidate.value,
         recorded_ms: (recorded_us > 0).then_some(recorded_us as f64 / 1e3),
         candidate_ms: scored.candidate_replay.map(|replay| replay.total_us as f64 / 1e3),
     }
 }
 
 fn disagreements(scored: &[Scored<'_>]) -> Vec<Disagreement> {
-    let mut worse: Vec<&Scored<'_>> = scored.iter().filter(|case| case.candidate.value < case.incumbent()).collect();
-    worse.sort_by(|a, b| (a.candidate.value - a.incumbent()).total_cmp(&(b.candidate.value - b.incumbent())));
+    let mut worse: Vec<&Scored<'_>> = scored.iter().filter(|case| case.scores.difference() < 0.0).collect();
+    worse.sort_by(|a, b| {
+        let by_time = (a.case.call.at_ms, &a.case.call.id).cmp(&(b.case.call.at_ms, &b.case.call.id));
+        a.scores.difference().total_cmp(&b.scores.difference()).then(by_time)
+    });
     worse.into_iter().take(DISAGREEMENTS_MAX).map(disagreement).collect()
 }
 
@@ -177,9 +169,9 @@ fn disagreement(scored: &Scored<'_>) -> Disagreement {
         reference: shown(&scored.case.reference),
         rerun: told(scored.rerun_replay),
         candidate: told(scored.candidate_replay).unwrap_or_else(|| "no answer".to_owned()),
-        incumbent_score: scored.incumbent(),
-        candidate_score: scored.candidate.value,
-        reason: scored.candidate.reason.clone(),
+        incumbent_score: scored.scores.incumbent(),
+        candidate_score: scored.scores.candidate.value,
+        reason: scored.scores.candidate.reason.clone(),
     }
 }
 

@@ -70,9 +70,9 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let bar = bar(&question);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let shown = bar.clone();
-    let result = runtime.block_on(assessor.assess(&question, &move |done, all| {
-        shown.set_length(all);
-        shown.set_position(done);
+    let result = runtime.block_on(assessor.assess(&question, &move |standing| {
+        shown.set_length(standing.cases);
+        shown.set_position(standing.counted);
     }));
     bar.finish_and_clear();
     let result = result?;

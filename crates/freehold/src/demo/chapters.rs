@@ -65,9 +65,9 @@ pub(super) async fn judge(stand: &mut Stand, options: &Options, narrator: &Narra
             let shown = bar.clone();
             let question = question(&step, model, options.seed)?;
             let result = assessor
-                .assess(&question, &move |done, all| {
-                    shown.set_length(all);
-                    shown.set_position(done);
+                .assess(&question, &move |standing| {
+                    shown.set_length(standing.cases);
+                    shown.set_position(standing.counted);
                 })
                 .await?;
             bar.finish_and_clear();
