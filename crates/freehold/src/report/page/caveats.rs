@@ -73,7 +73,7 @@ fn agreement_only(results: &[AssessmentResult]) -> Option<String> {
     let noise = match unmeasured {
         0 => String::new(),
         count => format!(
-            " In {} the incumbent’s own noise is not known, which speaks against the candidate.",
+            " In {} of them the incumbent’s own noise is not known, which speaks against the candidate.",
             figures::count(count)
         ),
     };
