@@ -10,11 +10,11 @@ use crate::quantile;
 
 mod evidence;
 mod planning;
-mod sample;
+mod tally;
 
 use evidence::Evidence;
 use planning::Plan;
-use sample::Sample;
+pub use tally::Tally;
 
 /// Below this many clusters the error between them is itself badly known, and the decision says so.
 pub const CLUSTERS_FEW: usize = 30;
@@ -99,7 +99,7 @@ impl Verdict {
         }
     }
 
-    fn of(limits: (f64, f64), margin: f64) -> Self {
+    pub(crate) fn of(limits: (f64, f64), margin: f64) -> Self {
         if limits.0 > -margin {
             Self::Adequate
         } else if limits.1 < -margin {
@@ -200,11 +200,19 @@ pub enum Error {
 /// # Errors
 /// Refuses empty input, scores outside 0 to 1, and a case found in two clusters.
 pub fn decide(pairs: &[Pair], rule: &Rule) -> Result<Decision, Error> {
-    let sample = Sample::read(pairs)?;
-    let evidence = Evidence::weigh(&sample);
+    let mut tally = Tally::default();
+    pairs.iter().try_for_each(|pair| tally.add(pair))?;
+    tally.decide(rule)
+}
+
+fn decide_on(tally: &Tally, rule: &Rule) -> Result<Decision, Error> {
+    if tally.cases() == 0 {
+        return Err(Error::NoPairs);
+    }
+    let evidence = Evidence::weigh(tally);
     let (lower, upper) = evidence.limits(rule.confidence, 1.0);
     let verdict = Verdict::of((lower, upper), rule.margin);
-    let mut notes = sample.notes(rule.margin);
+    let mut notes = tally.notes(rule.margin);
     notes.extend(evidence.notes(rule.confidence));
     let more_needed = match verdict {
         Verdict::Adequate | Verdict::NotAdequate => None,
@@ -220,8 +228,8 @@ pub fn decide(pairs: &[Pair], rule: &Rule) -> Result<Decision, Error> {
         },
     };
     Ok(Decision {
-        n: sample.differences.len() as u64,
-        clusters: sample.clusters as u64,
+        n: tally.cases(),
+        clusters: tally.totals.len() as u64,
         difference: evidence.difference(),
         lower,
         upper,
@@ -231,7 +239,7 @@ pub fn decide(pairs: &[Pair], rule: &Rule) -> Result<Decision, Error> {
         more_needed,
         method: evidence.method().to_owned(),
         design_effect: evidence.design_effect(),
-        discordance: sample.discordance(),
+        discordance: tally.discordance(),
         floor_cases: rule.floor_cases(),
         notes,
     })

@@ -9,7 +9,8 @@ pub mod paired;
 pub mod plan;
 pub mod proportion;
 pub mod quantile;
+pub mod strata;
 pub mod tango;
 
 pub use check::{Check, Output, Score, ToolCall};
-pub use decision::{Decision, Pair, Rule, Verdict, decide};
+pub use decision::{Decision, Pair, Rule, Tally, Verdict, decide};

@@ -48,43 +48,90 @@ impl Clustered {
     }
 }
 
+/// Sums up differences one by one.
+///
+/// Source: Welford (1962, Technometrics 4:419). Equal differences have no variance, not even by rounding.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Running {
+    cases: usize,
+    mean: f64,
+    squares: f64,
+}
+
+impl Running {
+    /// Adds one difference.
+    pub fn push(&mut self, difference: f64) {
+        self.cases += 1;
+        let before = difference - self.mean;
+        self.mean += before / self.cases as f64;
+        self.squares += before * (difference - self.mean);
+    }
+
+    /// Returns the number of differences added.
+    #[must_use]
+    pub fn cases(&self) -> usize {
+        self.cases
+    }
+
+    /// Returns mean and variance of what was added.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let variance = if self.cases > 1 { self.squares / (self.cases - 1) as f64 } else { 0.0 };
+        Summary { cases: self.cases, mean: self.mean, variance }
+    }
+}
+
+/// Holds what a cluster adds to the clustered error.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ClusterTotal {
+    cases: f64,
+    sum: f64,
+}
+
+impl ClusterTotal {
+    /// Adds the difference of one of its cases.
+    pub fn add(&mut self, difference: f64) {
+        self.cases += 1.0;
+        self.sum += difference;
+    }
+}
+
 /// Returns mean and variance of the differences.
 #[must_use]
 pub fn summarise(differences: &[f64]) -> Summary {
-    let cases = differences.len();
-    if cases == 0 {
-        return Summary { cases, mean: 0.0, variance: 0.0 };
-    }
-    // Equal differences have no variance; rounding of their mean must not invent one.
-    if differences.iter().all(|difference| *difference == differences[0]) {
-        return Summary { cases, mean: differences[0], variance: 0.0 };
-    }
-    let mean = differences.iter().sum::<f64>() / cases as f64;
-    let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
-    Summary { cases, mean, variance: squares / (cases - 1) as f64 }
+    let mut running = Running::default();
+    differences.iter().for_each(|difference| running.push(*difference));
+    running.summary()
 }
 
 /// Returns the cluster-robust error of the mean; `clusters[i]` is the cluster of case i, counted from 0 without gaps.
 ///
+/// See [`of_totals`].
+#[must_use]
+pub fn cluster_robust(differences: &[f64], clusters: &[usize]) -> Clustered {
+    let count = clusters.iter().max().map_or(0, |last| last + 1);
+    let mut totals = vec![ClusterTotal::default(); count];
+    for (difference, cluster) in differences.iter().zip(clusters) {
+        totals[*cluster].add(*difference);
+    }
+    of_totals(&totals, &summarise(differences))
+}
+
+/// Returns the cluster-robust error of the mean from the totals of all clusters and the summary of all their cases.
+///
 /// Source: Miller (2024, arXiv 2411.00640), section 2.2, with the small-sample factor G/(G-1), which makes clusters of one
 /// case each give the independent error. Use it with G - 1 degrees of freedom.
 #[must_use]
-pub fn cluster_robust(differences: &[f64], clusters: &[usize]) -> Clustered {
-    let summary = summarise(differences);
-    let count = clusters.iter().max().map_or(0, |last| last + 1);
-    let mut sums = vec![0.0_f64; count];
-    let mut sizes = vec![0.0_f64; count];
-    for (difference, cluster) in differences.iter().zip(clusters) {
-        sums[*cluster] += difference - summary.mean;
-        sizes[*cluster] += 1.0;
-    }
-    let cases = differences.len() as f64;
-    let squares: f64 = sums.iter().map(|sum| sum * sum).sum();
+pub fn of_totals(totals: &[ClusterTotal], summary: &Summary) -> Clustered {
+    let count = totals.len();
+    let cases = summary.cases as f64;
+    let squares: f64 = totals.iter().map(|total| (total.sum - total.cases * summary.mean).powi(2)).sum();
     let factor = if count > 1 { count as f64 / (count - 1) as f64 } else { 0.0 };
+    let sizes: f64 = totals.iter().map(|total| total.cases * total.cases).sum();
     Clustered {
         clusters: count,
         error_squared: if cases > 0.0 { factor * squares / (cases * cases) } else { 0.0 },
-        worst_design_effect: if cases > 0.0 { sizes.iter().map(|size| size * size).sum::<f64>() / cases } else { 1.0 },
+        worst_design_effect: if cases > 0.0 { sizes / cases } else { 1.0 },
     }
 }
 

@@ -5,7 +5,7 @@ use crate::quantile;
 use crate::tango::{self, Table};
 
 use super::CLUSTERS_FEW;
-use super::sample::Sample;
+use super::tally::Tally;
 
 /// A sample reduced to what its interval needs.
 pub(super) struct Evidence {
@@ -22,19 +22,16 @@ enum Scores {
 }
 
 impl Evidence {
-    pub(super) fn weigh(sample: &Sample) -> Self {
-        let summary = paired::summarise(&sample.differences);
-        let clustered = sample.is_clustered();
-        let design_effect = if clustered {
-            paired::cluster_robust(&sample.differences, &sample.cluster_of).design_effect(&summary)
-        } else {
-            1.0
-        };
-        let scores = match sample.table {
+    pub(super) fn weigh(tally: &Tally) -> Self {
+        let summary = tally.running.summary();
+        let clustered = tally.is_clustered();
+        let design_effect =
+            if clustered { paired::of_totals(&tally.totals, &summary).design_effect(&summary) } else { 1.0 };
+        let scores = match tally.table {
             Some(counts) => Scores::RightWrong(Table::new(counts).expect("counted cases are finite and not negative")),
             None => Scores::Graded,
         };
-        Self { summary, clusters: sample.clusters, clustered, design_effect, scores }
+        Self { summary, clusters: tally.totals.len(), clustered, design_effect, scores }
     }
 
     /// Returns the limits that `scale` times as many cases at the same rates would give, each at level `confidence`.

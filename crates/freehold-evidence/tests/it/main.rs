@@ -8,4 +8,5 @@ mod paired;
 mod plan;
 mod real_data;
 mod simulation;
+mod strata;
 mod tango;
