@@ -1,4 +1,4 @@
-//! Identity of open models: what a GGUF file is, what it needs, and the exact digests that lock it.
+//! Identity of open models: what a GGUF file is, what it needs, and the exact digests that lock it; and a home's signing key.
 //!
 //! Reads files from strangers: every count, string, array and offset is checked against a cap and against the file's
 //! length before anything is allocated for it. Knows nothing of engines and loads no weights.
@@ -8,8 +8,10 @@ mod lock;
 mod metadata;
 mod model_file;
 mod reader;
+mod signing;
 mod tensors;
 
 pub use error::Error;
 pub use lock::{Lock, lock};
 pub use model_file::{ModelFile, inspect, inspect_reader};
+pub use signing::{KeyError, PublicKey, SigningKey};

@@ -5,3 +5,4 @@
 mod gguf;
 mod honest;
 mod hostile;
+mod signing;
