@@ -9,6 +9,7 @@ mod counting;
 mod money;
 mod order;
 mod plan;
+mod reference;
 mod replay;
 pub mod result;
 mod score;
@@ -19,8 +20,10 @@ use std::time::Instant;
 
 use freehold_store::Store;
 
+pub(crate) use cases::{output, recorded};
 pub use counting::{Progress, Standing};
 pub use plan::{Plan, Question, Rerun};
+pub(crate) use replay::CANDIDATE;
 pub use result::AssessmentResult;
 pub use subsets::Divider;
 

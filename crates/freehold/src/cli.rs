@@ -8,6 +8,7 @@ mod demo;
 mod export;
 mod import;
 mod keys;
+mod label;
 mod move_step;
 mod rollback;
 pub(crate) mod step_lines;
@@ -63,6 +64,7 @@ enum Command {
     Steps(steps::Arguments),
     Costs(costs::Arguments),
     Assess(assess::Arguments),
+    Label(label::Arguments),
     Verdict(verdict::Arguments),
     Move(move_step::Arguments),
     Rollback(rollback::Arguments),
@@ -110,6 +112,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Steps(command) => steps::run(&place, &command),
         Command::Costs(command) => costs::run(&place, &command),
         Command::Assess(command) => assess::run(&place, &command),
+        Command::Label(command) => label::run(&place, &command),
         Command::Verdict(command) => verdict::run(&command),
         Command::Move(command) => move_step::run(&place, &command),
         Command::Rollback(command) => rollback::run(&place, &command),

@@ -12,8 +12,8 @@ use freehold_store::{Keeping, Store};
 use freehold_wire::Call;
 
 pub use line::{LineError, call_of};
-use lines::Lines;
-use rejected::Rejected;
+pub(crate) use lines::Lines;
+pub(crate) use rejected::Rejected;
 
 use crate::exit::Fault;
 

@@ -15,6 +15,7 @@ pub mod home;
 pub mod import;
 pub mod keeping;
 pub mod keys;
+pub mod label;
 pub mod logs;
 pub mod moves;
 pub mod names;

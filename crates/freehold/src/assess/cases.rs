@@ -11,11 +11,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::order;
 use super::plan::Question;
+use super::reference::References;
 use crate::exit::Fault;
 use crate::names::Target;
-
-/// A share of labels above which cases are scored against labels rather than the incumbent.
-const LABELLED_SHARE_MIN: f64 = 0.5;
 
 /// One case, read and ready to be replayed and scored.
 #[derive(Debug, Clone)]
@@ -45,19 +43,9 @@ pub(super) fn choose(store: &Store, question: &Question, candidate: &Target) -> 
     let incumbent = incumbent(&keys, question, candidate)?;
     let mut keys: Vec<CaseKey> =
         keys.into_iter().filter(|key| key.upstream == incumbent.upstream && key.model == incumbent.model).collect();
-    let labelled = keys.iter().filter(|key| key.reference == Some(ReferenceKind::Label)).count();
-    let is_labelled = labelled > 0 && labelled as f64 >= LABELLED_SHARE_MIN * keys.len() as f64;
     let mut notes = Vec::new();
-    let reference = if is_labelled { ReferenceKind::Label } else { ReferenceKind::Incumbent };
-    if is_labelled {
-        keys.retain(|key| key.reference == Some(ReferenceKind::Label));
-    } else if labelled > 0 {
-        notes.push(format!(
-            "{labelled} of {} calls have a label: too few, so the incumbent's answers are the reference",
-            keys.len()
-        ));
-    }
-    let cases = sample(store, question, &keys, reference, &mut notes)?;
+    let references = References::choose(store, question, &mut keys, &mut notes)?;
+    let cases = sample(store, question, &keys, &references, &mut notes)?;
     if cases.is_empty() {
         return Err(Fault::input(format!(
             "the step {} has no whole answer of {incumbent} to compare with",
@@ -67,7 +55,7 @@ pub(super) fn choose(store: &Store, question: &Question, candidate: &Target) -> 
         .into());
     }
     let (cases, unit_ends) = order::shuffle(cases, question.seed);
-    Ok(Chosen { cases, unit_ends, incumbent, reference, notes })
+    Ok(Chosen { cases, unit_ends, incumbent, reference: references.kind, notes })
 }
 
 impl Chosen {
@@ -119,7 +107,7 @@ fn sample(
     store: &Store,
     question: &Question,
     keys: &[CaseKey],
-    reference: ReferenceKind,
+    references: &References,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<Vec<Case>> {
     let mut rng = ChaCha8Rng::seed_from_u64(question.seed);
@@ -136,7 +124,7 @@ fn sample(
                 doubles += 1;
                 continue;
             }
-            match read(call, reference) {
+            match read(call, references) {
                 Some(case) => {
                     cases.push(case);
                     break;
@@ -155,17 +143,15 @@ fn sample(
     Ok(cases)
 }
 
-fn read(call: Call, kind: ReferenceKind) -> Option<Case> {
+fn read(call: Call, references: &References) -> Option<Case> {
     let request = freehold_wire::requests::read(call.api, &call.request).ok()?;
     let recorded = recorded(&call)?;
-    let reference = match kind {
-        ReferenceKind::Label => label(&call.reference.as_ref()?.value),
-        ReferenceKind::Incumbent | ReferenceKind::Outcome => output(&recorded),
-    };
+    let reference = references.of(&call, &recorded)?;
     Some(Case { call, request, recorded, reference })
 }
 
-fn recorded(call: &Call) -> Option<Answer> {
+/// Returns the answer that was recorded, where it is whole.
+pub(crate) fn recorded(call: &Call) -> Option<Answer> {
     if !call.streamed {
         return freehold_wire::answers::read(call.api, &call.response).ok();
     }
@@ -176,22 +162,10 @@ fn recorded(call: &Call) -> Option<Answer> {
 }
 
 /// Returns what a check sees of an answer.
-pub(super) fn output(answer: &Answer) -> Output {
+pub(crate) fn output(answer: &Answer) -> Output {
     let calls = answer.tool_calls.iter().map(|call| ToolCall {
         name: call.name.clone(),
         arguments: serde_json::from_str(&call.arguments).unwrap_or_else(|_| call.arguments.clone().into()),
     });
     Output { text: answer.text.clone(), tool_calls: calls.collect() }
-}
-
-/// Reads a label: text, `{"tool_calls": [{"name", "arguments"}]}`, or any other JSON as JSON text.
-fn label(value: &serde_json::Value) -> Output {
-    if let Some(text) = value.as_str() {
-        return Output { text: text.to_owned(), tool_calls: Vec::new() };
-    }
-    let calls = value.get("tool_calls").cloned().and_then(|calls| serde_json::from_value(calls).ok());
-    match calls {
-        Some(tool_calls) => Output { text: String::new(), tool_calls },
-        None => Output { text: value.to_string(), tool_calls: Vec::new() },
-    }
 }

@@ -25,6 +25,8 @@ pub struct Question {
     pub rule: Rule,
     /// The check; picked from the step's shape when not said.
     pub check: Option<String>,
+    /// What answers are compared with; labels where half of the calls have one when not said.
+    pub reference: Option<freehold_wire::ReferenceKind>,
     /// The most cases.
     pub cases_max: usize,
     /// The most replays in flight at an upstream.

@@ -16,7 +16,7 @@ use super::busy::Busy;
 use super::cases::{Case, Chosen};
 use super::counting::Counting;
 
-pub(super) const CANDIDATE: &str = "candidate";
+pub(crate) const CANDIDATE: &str = "candidate";
 pub(super) const RERUN: &str = "rerun";
 
 /// Replays that wait to be kept.

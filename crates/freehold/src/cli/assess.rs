@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use freehold_evidence::Rule;
+use freehold_wire::ReferenceKind;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{step_lines, verdict};
@@ -36,6 +37,9 @@ pub(super) struct Arguments {
     /// exact, fields, fields_exact, field:NAME, schema, tool_call, numeric:TOLERANCE or text [default: by the step's shape]
     #[arg(long)]
     check: Option<String>,
+    /// What answers are compared with [default: label where half of the cases have one, else incumbent]
+    #[arg(long, value_name = "KIND")]
+    reference: Option<Reference>,
     /// The most cases [default: 400]
     #[arg(long, value_name = "N")]
     max_cases: Option<usize>,
@@ -58,6 +62,27 @@ pub(super) struct Arguments {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Kinds of references, weakest first; one assessment uses one of them.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Reference {
+    /// What the incumbent answered.
+    Incumbent,
+    /// What people said is right: imported with the calls, or given in `freehold label`.
+    Label,
+    /// What turned out to be right, imported with the calls.
+    Outcome,
+}
+
+impl From<Reference> for ReferenceKind {
+    fn from(reference: Reference) -> Self {
+        match reference {
+            Reference::Incumbent => ReferenceKind::Incumbent,
+            Reference::Label => ReferenceKind::Label,
+            Reference::Outcome => ReferenceKind::Outcome,
+        }
+    }
 }
 
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -103,6 +128,7 @@ fn question(arguments: &Arguments, settings: &Settings, step: String) -> Result<
         incumbent: arguments.incumbent.clone(),
         rule,
         check: arguments.check.clone(),
+        reference: arguments.reference.map(ReferenceKind::from),
         cases_max: arguments.max_cases.unwrap_or(defaults.cases_max),
         concurrency: defaults.concurrency,
         seed: arguments.seed,

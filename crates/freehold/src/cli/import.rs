@@ -84,15 +84,19 @@ fn tell(file: &Path, done: &Imported) -> Result<(), Fault> {
         figures::count(done.added),
         figures::count(done.present)
     ))?;
-    if let Some(kept) = &done.rejected_file {
-        eprintln!("{} lines rejected and kept in {kept}:", figures::count(done.rejected));
-        for reason in &done.reasons {
-            eprintln!("  {reason}");
-        }
-        let more = done.rejected.saturating_sub(done.reasons.len() as u64);
-        if more > 0 {
-            eprintln!("  and {} more; all reasons are in the .rejected.txt beside it", figures::count(more));
-        }
-    }
+    tell_rejected(done);
     Ok(())
+}
+
+/// Says on stderr which lines were set aside, and why.
+pub(super) fn tell_rejected(done: &Imported) {
+    let Some(kept) = &done.rejected_file else { return };
+    eprintln!("{} lines rejected and kept in {kept}:", figures::count(done.rejected));
+    for reason in &done.reasons {
+        eprintln!("  {reason}");
+    }
+    let more = done.rejected.saturating_sub(done.reasons.len() as u64);
+    if more > 0 {
+        eprintln!("  and {} more; all reasons are in the .rejected.txt beside it", figures::count(more));
+    }
 }

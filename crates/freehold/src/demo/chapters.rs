@@ -149,6 +149,7 @@ fn question(step: &str, model: &str, seed: u64) -> anyhow::Result<Question> {
         candidate: model.to_owned(),
         incumbent: Some(format!("{VENDOR}/{}", vendor::MODEL)),
         rule: Rule::new(MARGIN, 0.95)?,
+        reference: None,
         check: None,
         cases_max: CASES_MAX,
         concurrency: STAFF,

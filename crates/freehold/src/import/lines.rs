@@ -5,10 +5,10 @@ use std::io::{self, BufRead};
 use super::LineError;
 
 /// The longest line that is read; a longer one is passed over and reported.
-pub(super) const LINE_BYTES_MAX: usize = 64 << 20;
+pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Reads lines.
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     input: R,
     number: u64,
     bytes_read: u64,
@@ -16,20 +16,20 @@ pub(super) struct Lines<R> {
 }
 
 /// One line without its end.
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// Counted from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// Its bytes, cut at the limit.
-    pub(super) bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     is_too_long: bool,
 }
 
 impl Line<'_> {
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.bytes.iter().all(u8::is_ascii_whitespace)
     }
 
-    pub(super) fn text(&self) -> Result<&str, LineError> {
+    pub(crate) fn text(&self) -> Result<&str, LineError> {
         if self.is_too_long {
             return Err(LineError::TooLong { bytes_max: LINE_BYTES_MAX });
         }
@@ -38,15 +38,15 @@ impl Line<'_> {
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         Lines { input, number: 0, bytes_read: 0, buffer: Vec::new() }
     }
 
-    pub(super) fn bytes_read(&self) -> u64 {
+    pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.buffer.clear();
         let mut is_too_long = false;
         let mut took_any = false;

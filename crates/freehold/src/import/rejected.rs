@@ -11,7 +11,7 @@ use crate::exit::Fault;
 /// Reasons that are kept for the summary.
 const REASONS_SHOWN_MAX: usize = 10;
 
-pub(super) struct Rejected {
+pub(crate) struct Rejected {
     lines_file: PathBuf,
     reasons_file: PathBuf,
     open: Option<(BufWriter<File>, BufWriter<File>)>,
@@ -21,7 +21,7 @@ pub(super) struct Rejected {
 
 impl Rejected {
     /// Nothing is written before the first bad line.
-    pub(super) fn beside(input: &Path) -> Self {
+    pub(crate) fn beside(input: &Path) -> Self {
         let named = |ending: &str| PathBuf::from(format!("{}.{ending}", input.display()));
         Rejected {
             lines_file: named("rejected.jsonl"),
@@ -32,7 +32,7 @@ impl Rejected {
         }
     }
 
-    pub(super) fn add(&mut self, line: &Line<'_>, error: &LineError) -> Result<(), Fault> {
+    pub(crate) fn add(&mut self, line: &Line<'_>, error: &LineError) -> Result<(), Fault> {
         self.count += 1;
         let reason = format!("line {}: {error}", line.number);
         let cannot = |path: &Path, error: std::io::Error| {
@@ -54,7 +54,7 @@ impl Rejected {
         Ok(())
     }
 
-    pub(super) fn close(self, done: &mut Imported) -> Result<(), Fault> {
+    pub(crate) fn close(self, done: &mut Imported) -> Result<(), Fault> {
         done.rejected = self.count;
         done.reasons = self.first;
         if let Some((mut lines, mut reasons)) = self.open {

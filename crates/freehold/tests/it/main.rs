@@ -11,6 +11,7 @@ mod handles;
 mod import;
 mod kept;
 mod keys;
+mod labels;
 mod logs;
 mod moves;
 mod real_data;
