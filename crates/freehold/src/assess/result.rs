@@ -38,9 +38,14 @@ pub struct AssessmentResult {
 impl AssessmentResult {
     /// Returns the subsets for which the candidate is not adequate although it is on the whole.
     pub fn failing_subsets(&self) -> impl Iterator<Item = &Subset> {
-        let is_adequate = self.row.verdict == "adequate";
-        self.subsets.iter().filter(move |subset| is_adequate && subset.verdict == "not_adequate")
+        failing_subsets(&self.row, &self.subsets)
     }
+}
+
+/// Returns the subsets for which a candidate is not adequate although it is on the whole.
+pub fn failing_subsets<'a>(row: &Row, subsets: &'a [Subset]) -> impl Iterator<Item = &'a Subset> + use<'a> {
+    let is_adequate = row.verdict == "adequate";
+    subsets.iter().filter(move |subset| is_adequate && subset.verdict == "not_adequate")
 }
 
 /// One subset of the cases: all that share a value of what was declared to divide them.

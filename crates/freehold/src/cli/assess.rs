@@ -152,11 +152,8 @@ fn print(arguments: &Arguments, result: &AssessmentResult) -> anyhow::Result<()>
         return Ok(());
     }
     stdout::block(report::terminal(std::slice::from_ref(&result.row), report::Style::of_stdout()))?;
-    for subset in result.failing_subsets() {
-        stdout::line(format_args!("  NOT ADEQUATE for {} {}, though adequate on the whole", subset.by, subset.value))?;
-    }
     if !result.subsets.is_empty() {
-        stdout::block(report::subsets(&result.subsets))?;
+        stdout::block(report::subsets(&result.row, &result.subsets))?;
     }
     for note in &result.notes {
         stdout::line(format_args!("  {note}"))?;

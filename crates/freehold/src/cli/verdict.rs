@@ -1,17 +1,20 @@
 //! `freehold verdict`: the same decision on scores from anyone's harness.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use freehold_evidence::{Decision, Pair, Rule};
+use freehold_evidence::{Decision, Pair, Rule, Tally};
 
-use crate::assess::result::Row;
+use crate::assess::result::{Row, Subset};
 use crate::exit::{Exit, Fault};
 use crate::report;
 use crate::stdout;
 
-/// Decide on paired scores from any harness: a CSV with the columns case,incumbent,candidate[,cluster], scores in [0,1].
+/// Decide on paired scores from any harness: a CSV with the columns case,incumbent,candidate[,cluster][,subset], scores in [0,1].
+///
+/// A file of any length is read once; with a column `subset` each subset is decided apart as well.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: freehold verdict scores.csv --margin 0.02\n\n\
     Ends with 0 when adequate, 1 when not adequate, 3 when undecided.")]
@@ -43,24 +46,56 @@ struct Scores {
     candidate: f64,
     #[serde(default)]
     cluster: Option<String>,
+    #[serde(default)]
+    subset: Option<String>,
+}
+
+/// The scores summed up, on the whole and by subset.
+#[derive(Default)]
+struct Tallies {
+    whole: Tally,
+    subsets: BTreeMap<String, Tally>,
+}
+
+/// The row, with the subsets where the file names any.
+#[derive(serde::Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    row: Row,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subsets: Vec<Subset>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let rule = Rule::new(arguments.margin, arguments.confidence)
         .map_err(|error| Fault::input("the rule cannot be used").because(error))?;
-    let pairs = read(&arguments.file)?;
-    let decision = freehold_evidence::decide(&pairs, &rule)
-        .map_err(|error| Fault::input(format!("no decision on {}", arguments.file.display())).because(error))?;
-    let row = row(arguments, &decision);
-    if arguments.json {
-        stdout::line(serde_json::to_string(&row)?)?;
-    } else {
-        stdout::block(report::terminal(std::slice::from_ref(&row), report::Style::of_stdout()))?;
-        for note in &decision.notes {
-            stdout::line(format_args!("  {note}"))?;
-        }
+    let tallies = read(&arguments.file)?;
+    let decide = |tally: &Tally| {
+        let decided = tally.decide(&rule);
+        decided.map_err(|error| Fault::input(format!("no decision on {}", arguments.file.display())).because(error))
+    };
+    let decision = decide(&tallies.whole)?;
+    let mut outcome = Outcome { row: row(arguments, &decision), subsets: Vec::with_capacity(tallies.subsets.len()) };
+    for (name, tally) in tallies.subsets {
+        outcome.subsets.push(Subset::of("subset".to_owned(), name, &decide(&tally)?));
     }
-    Ok(exit_of(&row))
+    if arguments.json {
+        stdout::line(serde_json::to_string(&outcome)?)?;
+    } else {
+        print(&outcome, &decision)?;
+    }
+    Ok(exit_of(&outcome.row))
+}
+
+fn print(outcome: &Outcome, decision: &Decision) -> anyhow::Result<()> {
+    stdout::block(report::terminal(std::slice::from_ref(&outcome.row), report::Style::of_stdout()))?;
+    if !outcome.subsets.is_empty() {
+        stdout::block(report::subsets(&outcome.row, &outcome.subsets))?;
+    }
+    for note in &decision.notes {
+        stdout::line(format_args!("  {note}"))?;
+    }
+    Ok(())
 }
 
 /// Returns how a command ends whose outcome is this row.
@@ -72,22 +107,27 @@ pub(super) fn exit_of(row: &Row) -> Exit {
     }
 }
 
-fn read(file: &PathBuf) -> Result<Vec<Pair>, Fault> {
+fn read(file: &PathBuf) -> Result<Tallies, Fault> {
     let cannot = |error: std::io::Error| Fault::input(format!("cannot read {}", file.display())).because(error);
     let input: Box<dyn Read> =
         if file.as_os_str() == "-" { Box::new(std::io::stdin()) } else { Box::new(File::open(file).map_err(cannot)?) };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
-    let mut pairs = Vec::new();
-    for row in reader.deserialize::<Scores>() {
+    let mut tallies = Tallies::default();
+    for (index, row) in reader.deserialize::<Scores>().enumerate() {
+        let fault = || Fault::input(format!("row {} of {}", index + 1, file.display()));
         let row = row.map_err(|error| {
-            Fault::input(format!("row {} of {}", pairs.len() + 1, file.display()))
-                .because(error)
-                .hint("the columns are case,incumbent,candidate and, when cases come in groups, cluster")
+            fault().because(error).hint(
+                "the columns are case,incumbent,candidate and, when cases come in groups or kinds, cluster and subset",
+            )
         })?;
         let cluster = row.cluster.filter(|cluster| !cluster.is_empty());
-        pairs.push(Pair { case: row.case, incumbent: row.incumbent, candidate: row.candidate, cluster });
+        let pair = Pair { case: row.case, incumbent: row.incumbent, candidate: row.candidate, cluster };
+        tallies.whole.add(&pair).map_err(|error| fault().because(error))?;
+        if let Some(subset) = row.subset {
+            tallies.subsets.entry(subset).or_default().add(&pair).map_err(|error| fault().because(error))?;
+        }
     }
-    Ok(pairs)
+    Ok(tallies)
 }
 
 fn row(arguments: &Arguments, decision: &Decision) -> Row {

@@ -6,7 +6,7 @@ use console::Term;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    assess::result::{Row, Subset},
+    assess::result::{Row, Subset, failing_subsets},
     report::{Verdict, figures, verdict_words},
 };
 
@@ -127,8 +127,8 @@ fn footnote(rows: &[Row], plot: Option<usize>) -> String {
     format!("\ncandidate minus incumbent in points; {} intervals{margin}{legend}\n", levels.join(" or "))
 }
 
-/// Draws the table of subsets, each with its own verdict.
-pub fn subsets(subsets: &[Subset]) -> String {
+/// Draws the table of subsets, each with its own verdict, below an alarm where the whole hides one that fails.
+pub fn subsets(row: &Row, subsets: &[Subset]) -> String {
     use Align::{Left, Right};
     let heads = [("BY", Left), ("SUBSET", Left), ("VERDICT", Left), ("DIFF", Right), ("INTERVAL", Right), ("N", Right)];
     let lines: Vec<Vec<String>> = subsets
@@ -144,7 +144,9 @@ pub fn subsets(subsets: &[Subset]) -> String {
             ]
         })
         .collect();
-    table(&heads, &lines)
+    let alarms = failing_subsets(row, subsets)
+        .map(|subset| format!("NOT ADEQUATE for {} {}, though adequate on the whole\n", subset.by, subset.value));
+    alarms.collect::<String>() + &table(&heads, &lines)
 }
 
 /// Draws an aligned table with a header line; cells are cut at 48 columns and cleaned of control characters.

@@ -125,6 +125,24 @@ fn unknown_candidate_names_what_there_is() {
 }
 
 #[test]
+fn subsets_of_a_file_of_scores_are_decided_apart() {
+    let home = home();
+    let kind = |case: u32| if case < 560 { "reading" } else { "physics" };
+    let rows =
+        (0..600).map(|case| format!("{case},1,{},{}\n", u8::from(kind(case) == "reading" || case % 4 > 0), kind(case)));
+    let file = format!("case,incumbent,candidate,subset\n{}", rows.collect::<String>());
+    std::fs::write(home.path().join("pairs.csv"), file).unwrap();
+    insta::assert_snapshot!(run(home.path(), &["verdict", "pairs.csv", "--margin", "0.05"]).shown(home.path()));
+    let ran = run(home.path(), &["verdict", "pairs.csv", "--margin", "0.05", "--json"]);
+    let row: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((row["verdict"].as_str(), row["n"].as_u64()), (Some("adequate"), Some(600)));
+    assert_eq!(
+        (row["subsets"][0]["value"].as_str(), row["subsets"][0]["verdict"].as_str()),
+        (Some("physics"), Some("not_adequate"))
+    );
+}
+
+#[test]
 fn scores_that_are_no_scores_are_named_by_row() {
     let home = home();
     std::fs::write(home.path().join("pairs.csv"), "case,incumbent,candidate\na,1,0\nb,1,maybe\n").unwrap();
