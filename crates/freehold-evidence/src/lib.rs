@@ -9,6 +9,7 @@ pub mod paired;
 pub mod plan;
 pub mod proportion;
 pub mod quantile;
+pub mod sequential;
 pub mod strata;
 pub mod tango;
 

@@ -7,6 +7,7 @@ mod noise;
 mod paired;
 mod plan;
 mod real_data;
+mod sequential;
 mod simulation;
 mod strata;
 mod tango;

@@ -1,0 +1,215 @@
+//! An assessment that may stop at any case: the verdict so far, and limits that hold however often one looks.
+
+use serde::Serialize;
+
+use crate::decision::{Rule, Verdict};
+use crate::quantile;
+
+use super::asymptotic::{ASYMPTOTIC_CASES_MIN, Asymptotic};
+use super::bettor;
+use super::limits::Bets;
+use super::moments::Moments;
+use super::{Claim, Error, Prior};
+
+/// Share of the bet for a mean of zero that is always laid, so that the limits stay informative on both sides.
+const FLOOR_SHARE: f64 = 0.5;
+/// Power at which the asymptotic sequence is planned to decide between equal models and the margin.
+const POWER: f64 = 0.8;
+
+/// Says which sequence watches the differences; settle it by the kind of score, before the first is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sequence {
+    /// Bets on each difference: an exact level at every look, for right/wrong scores and any other.
+    Betting,
+    /// The regularised asymptotic sequence: for graded scores with a small spread, from 100 cases on.
+    Asymptotic,
+}
+
+/// Holds what is known after the cases so far.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct State {
+    /// `betting_sequence` or `asymptotic_sequence`.
+    pub method: &'static str,
+    /// The verdict, final once it is not `undecided`.
+    pub verdict: Verdict,
+    /// Differences that the numbers here rest on; none is added once the verdict has fallen.
+    pub n: u64,
+    /// Number of the difference (counted from 1) that decided; `None` while undecided.
+    pub stopped_at: Option<u64>,
+    /// Mean of the differences so far; 0 before the first.
+    pub difference: f64,
+    /// Lower limit of the true mean difference at the rule's one-sided level, whenever one looks.
+    pub lower: f64,
+    /// Upper limit of the true mean difference at the rule's one-sided level, whenever one looks.
+    pub upper: f64,
+    /// Logarithm of the evidence for `adequate`, decisive from ln(1 / (1 - confidence)); `None` where no bets are laid.
+    pub log_evidence_adequate: Option<f64>,
+    /// Logarithm of the evidence for `not_adequate`, decisive from ln(1 / (1 - confidence)); `None` where no bets are laid.
+    pub log_evidence_not_adequate: Option<f64>,
+}
+
+/// Watches the differences of an assessment one by one and stops at the first that decides.
+///
+/// It is `adequate` exactly when the lower limit lies above minus the margin and `not_adequate` exactly when the upper one
+/// lies below. Each claim is wrong with probability of at most 1 - confidence however often one looks: for
+/// [`Sequence::Betting`] at any number of cases (Waudby-Smith and Ramdas 2024, JRSS-B 86:1, aGRAPA bets with a floor, the
+/// limits by inverting the same bets), for [`Sequence::Asymptotic`] in the limit of many.
+///
+/// The unit is what is independent of what came before: where cases come in clusters (runs, users, documents), feed the
+/// mean difference of each cluster, in the order in which the clusters were completed. The limits are then those of the
+/// mean over clusters, each counting the same whatever its size. Memory grows by 32 bytes with each difference; where it
+/// must not, use [`super::Bettor`] or [`super::Grid`].
+#[derive(Debug, Clone)]
+pub struct Watch {
+    rule: Rule,
+    level: f64,
+    observed: u64,
+    sum: f64,
+    verdict: Verdict,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Betting(Betting),
+    Asymptotic { sequence: Asymptotic, best: (f64, f64) },
+}
+
+impl Watch {
+    /// Returns a watch that has seen nothing.
+    #[must_use]
+    pub fn new(sequence: Sequence, rule: &Rule, prior: &Prior) -> Self {
+        let level = -(1.0 - rule.confidence()).ln();
+        let kind = match sequence {
+            Sequence::Betting => Kind::Betting(Betting::new(prior)),
+            Sequence::Asymptotic => Kind::Asymptotic {
+                sequence: Asymptotic::tightest_at(1.0 - rule.confidence(), tightest_cases(rule, prior)),
+                best: (-1.0, 1.0),
+            },
+        };
+        Self { rule: *rule, level, observed: 0, sum: 0.0, verdict: Verdict::Undecided, kind }
+    }
+
+    /// Takes in the next difference (candidate minus incumbent) and returns the verdict so far.
+    ///
+    /// Once the verdict has fallen, further differences change nothing.
+    ///
+    /// # Errors
+    /// Refuses a difference outside -1 to 1, and is then as before.
+    pub fn observe(&mut self, difference: f64) -> Result<Verdict, Error> {
+        let difference = super::check(self.observed, difference)?;
+        if self.verdict != Verdict::Undecided {
+            return Ok(self.verdict);
+        }
+        self.observed += 1;
+        self.sum += difference;
+        self.verdict = match &mut self.kind {
+            Kind::Betting(betting) => {
+                betting.observe(difference, self.rule.margin(), self.level);
+                betting.verdict(self.level)
+            }
+            Kind::Asymptotic { sequence, best } => {
+                let limits = sequence.observe(difference)?;
+                *best = (best.0.max(limits.0), best.1.min(limits.1));
+                Verdict::of(*best, self.rule.margin())
+            }
+        };
+        Ok(self.verdict)
+    }
+
+    /// Returns the verdict so far.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Returns what is known after the cases so far; it takes some 60 passes over them where bets were laid.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let decided = self.verdict != Verdict::Undecided;
+        let (method, (lower, upper), evidence) = match &self.kind {
+            Kind::Betting(betting) => {
+                ("betting_sequence", betting.limits(self.level, self.rule.margin()), Some(betting.log_evidence))
+            }
+            Kind::Asymptotic { best, .. } => ("asymptotic_sequence", *best, None),
+        };
+        State {
+            method,
+            verdict: self.verdict,
+            n: self.observed,
+            stopped_at: decided.then_some(self.observed),
+            difference: if self.observed == 0 { 0.0 } else { self.sum / self.observed as f64 },
+            lower,
+            upper,
+            log_evidence_adequate: evidence.map(|[adequate, _]| adequate),
+            log_evidence_not_adequate: evidence.map(|[_, not_adequate]| not_adequate),
+        }
+    }
+}
+
+/// Returns the state after these differences, in their order, stopping at the first that decides.
+///
+/// # Errors
+/// Refuses a difference outside -1 to 1, also after the one that decides.
+pub fn watch(sequence: Sequence, differences: &[f64], rule: &Rule, prior: &Prior) -> Result<State, Error> {
+    let mut watch = Watch::new(sequence, rule, prior);
+    for (position, difference) in differences.iter().enumerate() {
+        super::check(position as u64, *difference)?;
+        watch.observe(*difference)?;
+    }
+    Ok(watch.state())
+}
+
+/// Both claims' bets on the same differences.
+#[derive(Debug, Clone)]
+struct Betting {
+    moments: Moments,
+    claims: [Bets; 2],
+    log_evidence: [f64; 2],
+}
+
+const CLAIMS: [Claim; 2] = [Claim::Above, Claim::Below];
+
+impl Betting {
+    fn new(prior: &Prior) -> Self {
+        Self { moments: Moments::new(prior), claims: CLAIMS.map(Bets::new), log_evidence: [0.0; 2] }
+    }
+
+    fn observe(&mut self, difference: f64, margin: f64, level: f64) {
+        let floor = bet_floor(&self.moments, margin, level);
+        for ((claim, bets), log) in CLAIMS.into_iter().zip(&mut self.claims).zip(&mut self.log_evidence) {
+            let bet = bettor::bet(claim, margin, &self.moments).max(floor).min(bettor::bet_max(claim, margin));
+            *log += bettor::log_factor(claim, bet, difference, -margin);
+            bets.lay(bet, difference);
+        }
+        self.moments.observe(difference);
+    }
+
+    fn verdict(&self, level: f64) -> Verdict {
+        match self.log_evidence {
+            [adequate, _] if adequate >= level => Verdict::Adequate,
+            [_, not_adequate] if not_adequate >= level => Verdict::NotAdequate,
+            _ => Verdict::Undecided,
+        }
+    }
+
+    fn limits(&self, level: f64, margin: f64) -> (f64, f64) {
+        let [above, below] = &self.claims;
+        (above.limit(level, margin), below.limit(level, margin))
+    }
+}
+
+/// Returns the least bet: half of what a mean of zero would suggest, and less as cases go by, so that a true mean however
+/// near to minus the margin is found out in the end.
+fn bet_floor(seen: &Moments, margin: f64, level: f64) -> f64 {
+    let spread = seen.variance() + margin * margin;
+    FLOOR_SHARE * margin / spread / (1.0 + seen.cases() * margin * margin / (2.0 * level * spread)).sqrt()
+}
+
+/// Returns the number of cases that a fixed test would need for equal models with the prior's spread.
+fn tightest_cases(rule: &Rule, prior: &Prior) -> f64 {
+    let quantiles = quantile::normal(rule.confidence()) + quantile::normal(POWER);
+    let variance = prior.discordance - prior.difference * prior.difference;
+    (quantiles * quantiles * variance / (rule.margin() * rule.margin())).max(ASYMPTOTIC_CASES_MIN as f64)
+}
