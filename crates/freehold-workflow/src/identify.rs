@@ -8,6 +8,7 @@ use std::fmt;
 
 use freehold_wire::Request;
 
+pub use head::head_sha256;
 pub use heads::Heads;
 pub use marks::{RUN_CHARS_MAX, STEP_CHARS_MAX};
 

@@ -4,4 +4,4 @@
 
 pub mod identify;
 
-pub use identify::{Heads, Identity, Marks, StepBy, identify};
+pub use identify::{Heads, Identity, Marks, StepBy, head_sha256, identify};

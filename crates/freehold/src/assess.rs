@@ -6,6 +6,7 @@ mod ask;
 mod busy;
 mod cases;
 mod counting;
+mod ledger;
 mod money;
 mod order;
 mod plan;
@@ -22,6 +23,7 @@ use freehold_store::Store;
 
 pub(crate) use cases::{output, recorded};
 pub use counting::{Progress, Standing};
+pub use ledger::Look;
 pub use plan::{Plan, Question, Rerun};
 pub(crate) use replay::CANDIDATE;
 pub use result::AssessmentResult;
@@ -75,7 +77,8 @@ impl Assessor<'_> {
         let replays = replay::run(&course, &mut counting).await?;
         let wall = begun.elapsed();
         let judged = score::judge(question, &plan, chosen, (&counting.into_scores(), &replays))?;
-        let result = result_of(self, &head, &plan, judged, &Took { wall, replays: &replays, chosen, arms: &arms });
+        let mut result = result_of(self, &head, &plan, judged, &Took { wall, replays: &replays, chosen, arms: &arms });
+        ledger::tell(self.store, chosen, &mut result)?;
         self.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
         Ok(result)
     }
@@ -115,6 +118,7 @@ fn result_of(
         subsets: judged.subsets,
         cases: judged.cases,
         disagreements: judged.disagreements,
+        looks: Vec::new(),
         cost: money::cost(assessor, took.chosen, took.arms, took.replays),
         lock: plan.lock.clone(),
         is_simulated_incumbent: took.arms.incumbent_is_simulated,

@@ -53,8 +53,16 @@ pub(super) fn step_id(request: &Request) -> (String, usize) {
     (format!("{readable}-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]), bytes)
 }
 
+/// Returns the head's hash, of which a step's id shows the first three bytes.
+///
+/// It names a version of the step's prompt: it changes with the system text, the tools and the response schema, and with
+/// nothing else that differs between the calls of a step.
+pub fn head_sha256(request: &Request) -> [u8; 32] {
+    digest(request, &sorted(&request.tools)).0
+}
+
 /// Hashes the canonical head. Every piece goes in with its length, so that no two heads make the same bytes.
-fn digest(request: &Request, tools: &[(&Tool, String)]) -> ([u8; 3], usize) {
+fn digest(request: &Request, tools: &[(&Tool, String)]) -> ([u8; 32], usize) {
     let mut hash = Sha256::new();
     let mut bytes = 0;
     let mut piece = |text: &str| {
@@ -79,8 +87,7 @@ fn digest(request: &Request, tools: &[(&Tool, String)]) -> ([u8; 3], usize) {
             piece(&canonical(schema));
         }
     }
-    let digest = hash.finalize();
-    ([digest[0], digest[1], digest[2]], bytes)
+    (hash.finalize().into(), bytes)
 }
 
 /// Orders the tools by name, and those of one name by what they say; each with its canonical parameters.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ask::Arms;
 use super::cases::Chosen;
+use super::ledger;
 use super::subsets::Divider;
 use crate::config::Model;
 use crate::exit::Fault;
@@ -76,6 +77,7 @@ impl Plan {
             "units": chosen.unit_ends.len(),
             "order": "random units",
             "seed": question.seed,
+            "step_versions": ledger::step_versions(chosen),
             "incumbent": chosen.incumbent.to_string(),
             "reference": chosen.reference,
             "check": check.name(),

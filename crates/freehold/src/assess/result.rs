@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ledger::Look;
+
 /// The result of one assessment of one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AssessmentResult {
@@ -25,6 +27,9 @@ pub struct AssessmentResult {
     pub cases: Vec<CaseResult>,
     /// The worst disagreements, worst first.
     pub disagreements: Vec<Disagreement>,
+    /// The ledger: every look at the step before this result, its own last; empty in results from before it was kept.
+    #[serde(default)]
+    pub looks: Vec<Look>,
     /// Time and money.
     pub cost: Cost,
     /// The candidate's exact identity, where it is a file of ours.

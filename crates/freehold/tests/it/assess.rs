@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::running::{Ran, Up, freehold, run};
 
-const STEP: &str = "triage";
+pub(crate) const STEP: &str = "triage";
 
-fn tickets(count: u64) -> Vec<Ticket> {
+pub(crate) fn tickets(count: u64) -> Vec<Ticket> {
     (0..count).map(|index| business::ticket(3, index, Split::Demo)).collect()
 }
 
@@ -23,7 +23,7 @@ fn body(ticket: &Ticket) -> Value {
 }
 
 /// Imports one call a ticket, answered with the gold by somebody who cannot be asked again.
-fn import(home: &Path, tickets: &[Ticket]) {
+pub(crate) fn import(home: &Path, tickets: &[Ticket]) {
     let mut text = String::new();
     for ticket in tickets {
         let message = json!({"role": "assistant", "content": ticket.gold.triage.to_string()});
@@ -39,7 +39,7 @@ fn import(home: &Path, tickets: &[Ticket]) {
 }
 
 /// Configures a scripted model that answers `right` of the tickets with the gold and the others wrongly.
-fn model(home: &Path, tickets: &[Ticket], right: usize, extra: &Value) {
+pub(crate) fn model(home: &Path, tickets: &[Ticket], right: usize, extra: &Value) {
     let mut rules: Vec<Value> =
         tickets.iter().take(right).map(|ticket| rule(ticket, &ticket.gold.triage.to_string(), extra)).collect();
     rules.push(json!({"text": "{\"category\":\"nonsense\",\"priority\":\"low\"}"}));
@@ -56,7 +56,7 @@ fn rule(ticket: &Ticket, text: &str, extra: &Value) -> Value {
     rule
 }
 
-fn assess(home: &Path, more: &[&str]) -> (Ran, Value) {
+pub(crate) fn assess(home: &Path, more: &[&str]) -> (Ran, Value) {
     let arguments = [&["assess", STEP, "--candidate", "desk", "--json"], more].concat();
     let ran = run(home, &arguments);
     let row = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));

@@ -13,6 +13,7 @@ mod kept;
 mod keys;
 mod labels;
 mod logs;
+mod looks;
 mod moves;
 mod real_data;
 mod reloading;
