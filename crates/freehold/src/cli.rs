@@ -1,6 +1,7 @@
 //! The command line: one file per command, flags that all share, and the way from an error to an exit code.
 
 mod assess;
+mod check;
 mod config;
 mod costs;
 #[cfg(feature = "llama")]
@@ -65,6 +66,7 @@ enum Command {
     Costs(costs::Arguments),
     Assess(assess::Arguments),
     Label(label::Arguments),
+    Check(check::Arguments),
     Verdict(verdict::Arguments),
     Move(move_step::Arguments),
     Rollback(rollback::Arguments),
@@ -113,6 +115,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Costs(command) => costs::run(&place, &command),
         Command::Assess(command) => assess::run(&place, &command),
         Command::Label(command) => label::run(&place, &command),
+        Command::Check(command) => check::run(&place, &command),
         Command::Verdict(command) => verdict::run(&command),
         Command::Move(command) => move_step::run(&place, &command),
         Command::Rollback(command) => rollback::run(&place, &command),

@@ -2,7 +2,7 @@
 
 mod exported;
 mod line;
-mod lines;
+pub(crate) mod lines;
 mod rejected;
 
 use std::io::BufRead;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Check, Output, Tolerance, calls_only, json, numeric};
+use super::{Check, FieldFigure, FieldRules, Normalisation, Output, Tolerance, calls_only, json, numeric};
 
 /// Share of the references that must look alike for a check to rest on their look.
 const ALIKE_MIN: f64 = 0.9;
@@ -34,7 +34,7 @@ impl Check {
             return Self::ToolCall;
         }
         if shape.schema.is_some() {
-            return Self::FieldsExact;
+            return all_fields();
         }
         let texts: Vec<&str> = shape
             .references
@@ -43,15 +43,19 @@ impl Check {
             .map(|reference| reference.text.trim())
             .collect();
         if share(&texts, |text| is_json(text)) >= ALIKE_MIN {
-            Self::FieldsExact
+            all_fields()
         } else if share(&texts, |text| numeric::is_number(text)) >= ALIKE_MIN {
             Self::Numeric(Tolerance::EQUAL)
         } else if share(&texts, |text| is_label(text)) >= ALIKE_MIN {
-            Self::Exact
+            Self::Exact(Normalisation::all())
         } else {
-            Self::Text
+            Self::RougeL
         }
     }
+}
+
+fn all_fields() -> Check {
+    Check::Fields(FieldFigure::AllEqual, FieldRules::default().into())
 }
 
 /// Share of the items for which a claim holds; 0 where there are none.

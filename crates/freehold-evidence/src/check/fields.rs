@@ -1,38 +1,44 @@
 //! JSON answers compared leaf by leaf: the (path, value) pairs of both.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::json::{self, Found};
-use super::{Score, Tolerance, text};
+use super::{FieldFigure, Score};
 
-/// Leaves by JSON pointer; nulls are left out, empty objects and arrays count as leaves.
-type Leaves<'a> = BTreeMap<String, &'a Value>;
+mod leaves;
+mod rules;
 
-pub(super) fn f1(output: &str, reference: &str) -> Score {
+use leaves::{Leaves, leaves};
+pub use rules::FieldRules;
+
+pub(super) fn score(output: &str, reference: &str, figure: FieldFigure, rules: &FieldRules) -> Score {
     let (output, reference) = match both(output, reference) {
         Ok(found) => found,
         Err(score) => return score,
     };
-    let (of_output, of_reference) = (leaves(&output.value), leaves(&reference.value));
-    let total = of_output.len() + of_reference.len();
-    if total == 0 {
-        return Score { value: 1.0, reason: output.remark() };
-    }
-    let equal = of_reference.iter().filter(|(path, value)| is_equal(of_output.get(*path), value)).count();
-    let reason = first_difference(&of_output, &of_reference).or_else(|| output.remark());
-    Score { value: 2.0 * equal as f64 / total as f64, reason }
-}
-
-pub(super) fn all_equal(output: &str, reference: &str) -> Score {
-    match both(output, reference) {
-        Ok((output, reference)) => match first_difference(&leaves(&output.value), &leaves(&reference.value)) {
+    let (of_output, of_reference) = (leaves(&output.value, rules), leaves(&reference.value, rules));
+    let difference = first_difference(&of_output, &of_reference);
+    if figure == FieldFigure::AllEqual {
+        return match difference {
             Some(difference) => Score::failed(difference),
             None => Score { value: 1.0, reason: output.remark() },
-        },
-        Err(score) => score,
+        };
     }
+    let equal =
+        of_reference.iter().filter(|(path, leaf)| of_output.get(*path).is_some_and(|given| given.is_equal(leaf)));
+    let equal = equal.count() as f64;
+    // Of nothing, all is right: an output without leaves says nothing wrong, a reference without leaves asks for nothing.
+    let share = |all: usize| if all == 0 { 1.0 } else { equal / all as f64 };
+    let (precision, recall) = (share(of_output.len()), share(of_reference.len()));
+    let both = of_output.len() + of_reference.len();
+    let value = match figure {
+        FieldFigure::Precision => precision,
+        FieldFigure::Recall => recall,
+        _ if both == 0 => 1.0,
+        _ => 2.0 * equal / both as f64,
+    };
+    let reason = difference.map(|difference| format!("{difference} (precision {precision:.3}, recall {recall:.3})"));
+    Score { value, reason: reason.or_else(|| output.remark()) }
 }
 
 pub(super) fn one_equal(output: &str, reference: &str, path: &str) -> Score {
@@ -45,7 +51,8 @@ pub(super) fn one_equal(output: &str, reference: &str, path: &str) -> Score {
         return Score::failed(format!("the reference has no field `{path}`"));
     };
     let given = output.value.pointer(&pointer).unwrap_or(&Value::Null);
-    match first_difference(&leaves(given), &leaves(expected)) {
+    let rules = FieldRules::default();
+    match first_difference(&leaves(given, &rules), &leaves(expected, &rules)) {
         Some(_) => Score::failed(format!("field `{path}` differs")),
         None => Score { value: 1.0, reason: output.remark() },
     }
@@ -57,61 +64,15 @@ fn both(output: &str, reference: &str) -> Result<(Found, Found), Score> {
     Ok((output, reference))
 }
 
-fn leaves(value: &Value) -> Leaves<'_> {
-    let mut leaves = Leaves::new();
-    collect(value, &mut String::new(), &mut leaves);
-    leaves
-}
-
-fn collect<'a>(value: &'a Value, path: &mut String, leaves: &mut Leaves<'a>) {
-    let length = path.len();
-    match value {
-        Value::Null => {}
-        Value::Object(members) if !members.is_empty() => {
-            for (name, member) in members {
-                path.push('/');
-                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                collect(member, path, leaves);
-                path.truncate(length);
-            }
-        }
-        Value::Array(items) if !items.is_empty() => {
-            for (position, item) in items.iter().enumerate() {
-                path.push('/');
-                path.push_str(&position.to_string());
-                collect(item, path, leaves);
-                path.truncate(length);
-            }
-        }
-        _ => {
-            leaves.insert(path.clone(), value);
-        }
-    }
-}
-
-fn is_equal(output: Option<&&Value>, reference: &Value) -> bool {
-    match (output, reference) {
-        (Some(Value::Number(output)), Value::Number(reference)) => match (output.as_f64(), reference.as_f64()) {
-            (Some(output), Some(reference)) => Tolerance::EQUAL.holds(output, reference),
-            _ => output == reference,
-        },
-        (Some(Value::String(output)), Value::String(reference)) => {
-            text::normalise(output) == text::normalise(reference)
-        }
-        (Some(output), reference) => **output == *reference,
-        (None, _) => false,
-    }
-}
-
 fn first_difference(output: &Leaves<'_>, reference: &Leaves<'_>) -> Option<String> {
-    let name = |path: &str| if path.is_empty() { "the value".to_owned() } else { format!("field `{path}`") };
-    for (path, value) in reference {
+    let name = |shown: &str| if shown.is_empty() { "the value".to_owned() } else { format!("field `{shown}`") };
+    for (path, leaf) in reference {
         match output.get(path) {
-            None => return Some(format!("{} is missing", name(path))),
-            given if !is_equal(given, value) => return Some(format!("{} differs", name(path))),
+            None => return Some(format!("{} is missing", name(&leaf.shown))),
+            Some(given) if !given.is_equal(leaf) => return Some(format!("{} differs", name(&leaf.shown))),
             Some(_) => {}
         }
     }
-    let surplus = output.keys().find(|path| !reference.contains_key(*path))?;
-    Some(format!("{} is not in the reference", name(surplus)))
+    let (_, surplus) = output.iter().find(|(path, _)| !reference.contains_key(*path))?;
+    Some(format!("{} is not in the reference", name(&surplus.shown)))
 }

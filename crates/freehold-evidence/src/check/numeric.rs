@@ -1,8 +1,10 @@
 //! Numbers as people and models write them: currency, separators, per cent, fractions.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{Score, Tolerance};
 
@@ -10,11 +12,12 @@ use super::{Score, Tolerance};
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x)
-        (?P<sign>[-\u{2212}])? \p{Sc}? \s? (?P<second_sign>-)?
-        (?P<digits> \d+ (?: [.,'\u{2019}\u{a0}\u{202f}] \d+ )* | [.,] \d+ )
-        (?P<exponent> [eE] [-+]? \d{1,3} )?
-        (?: \s? / \s? (?P<denominator> \d+ ) )?
-        \s? (?P<percent> % )?",
+        (?P<bracket> \( \s? )? (?P<sign>[-\u{2212}\u{2013}])? \s? \p{Sc}? \s? (?P<second_sign>[-\u{2212}])?
+        (?: (?P<whole> \d+ ) \s (?P<numerator> \d+ ) \s? / \s? (?P<part> \d+ )
+          | (?P<digits> \d+ (?: [.,'\u{2019}\u{a0}\u{202f}\u{2009}] \d+ )* | [.,] \d+ )
+            (?P<exponent> [eE] [-+]? \d{1,3} )?
+            (?: \s? / \s? (?P<denominator> \d+ ) )? )
+        \s? (?P<percent> % )? (?: \s? \p{Sc} )? (?P<closing> \s? \) )?",
     )
     .expect("the pattern is fixed and legal")
 });
@@ -49,25 +52,50 @@ pub(super) fn is_number(text: &str) -> bool {
 }
 
 fn last_number(text: &str) -> Option<Reading> {
-    let mut last = None;
-    for found in NUMBER.captures_iter(text) {
-        let group = |name| found.name(name).map(|part| part.as_str());
-        let Some(value) = group("digits").and_then(|digits| plain(digits, group("exponent").unwrap_or_default()))
-        else {
-            continue;
-        };
-        let denominator = group("denominator").and_then(|digits| digits.parse::<f64>().ok()).unwrap_or(1.0);
-        if denominator == 0.0 {
-            continue;
-        }
-        let start = found.get(0).map_or(0, |all| all.start());
-        // A dash right after a letter or digit joins, as in `May-5` or `3-4`; it is no sign.
-        let joins = text[..start].chars().next_back().is_some_and(char::is_alphanumeric);
-        let is_negative = (group("sign").is_some() && !joins) || group("second_sign").is_some();
-        let size = value / denominator;
-        last = Some(Reading { value: if is_negative { -size } else { size }, is_percent: group("percent").is_some() });
+    let text = plainly_spelt(text);
+    NUMBER.captures_iter(&text).filter_map(|found| reading(&text, &found)).last()
+}
+
+fn reading(text: &str, found: &Captures<'_>) -> Option<Reading> {
+    let group = |name| found.name(name).map(|part| part.as_str());
+    let number = |name| group(name).and_then(|digits| digits.parse::<f64>().ok());
+    let size = match (number("whole"), number("numerator"), number("part")) {
+        (Some(whole), Some(numerator), Some(part)) => whole + numerator / part,
+        _ => plain(group("digits")?, group("exponent").unwrap_or_default())? / number("denominator").unwrap_or(1.0),
+    };
+    if !size.is_finite() {
+        return None;
     }
-    last
+    let all = found.get(0)?;
+    // A dash right after a letter or digit joins, as in `May-5` or `3-4`; it is no sign.
+    let joins = text[..all.start()].chars().next_back().is_some_and(char::is_alphanumeric);
+    let is_signed = (group("sign").is_some() && !joins) || group("second_sign").is_some();
+    // Accountants write a loss in brackets; within a sentence brackets are only an aside.
+    let is_whole_cell = text[..all.start()].trim().is_empty() && text[all.end()..].trim().is_empty();
+    let is_loss = group("bracket").is_some() && group("closing").is_some() && is_whole_cell;
+    let value = if is_signed != is_loss { -size } else { size };
+    Some(Reading { value, is_percent: group("percent").is_some() })
+}
+
+/// Full-width and other digits as the usual ones, and `1\u{bd}` as `1 1/2`.
+fn plainly_spelt(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        let parts: String = character.nfkc().collect();
+        match parts.split_once('\u{2044}') {
+            Some((numerator, denominator)) => {
+                let space = if plain.ends_with(|last: char| last.is_ascii_digit()) { " " } else { "" };
+                plain.push_str(&format!("{space}{numerator}/{denominator}"));
+            }
+            // A blank stays what it was: one that does not break separates thousands.
+            None if character.is_whitespace() => plain.push(character),
+            None => plain.push_str(&parts),
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// Reads digits with separators: of two kinds the last is the decimal mark; a repeated mark, and one comma or apostrophe
@@ -114,6 +142,18 @@ mod tests {
             ("1\u{a0}234,5", 1234.5),
             (".5", 0.5),
             ("3/4", 0.75),
+            ("1 1/2", 1.5),
+            ("-2 3/4 cups", -2.75),
+            ("1\u{bd}", 1.5),
+            ("\u{bc}", 0.25),
+            ("\u{ff11}\u{ff12}", 12.0),
+            ("(1,234.50)", -1234.5),
+            ("($20)", -20.0),
+            ("five (5)", 5.0),
+            ("1\u{2009}234", 1234.0),
+            ("- $5", -5.0),
+            ("2024 500", 500.0),
+            ("1,00,000", 1e5),
             ("1.5e3", 1500.0),
             ("from 3-4", 4.0),
             ("first 12, then 15 apples.", 15.0),

@@ -4,6 +4,117 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::Score;
 
+/// One way in which two texts may differ and still count as equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Nfkc,
+    Case,
+    Blanks,
+    Quotes,
+    Punctuation,
+}
+
+impl Step {
+    const ALL: [Self; 5] = [Self::Nfkc, Self::Case, Self::Blanks, Self::Quotes, Self::Punctuation];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nfkc => "nfkc",
+            Self::Case => "case",
+            Self::Blanks => "blanks",
+            Self::Quotes => "quotes",
+            Self::Punctuation => "punctuation",
+        }
+    }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Nfkc => "nfkc: Unicode compatibility forms are one (NFKC)",
+            Self::Case => "case: upper and lower case are one",
+            Self::Blanks => "blanks: runs of blanks are one space, those at the ends go",
+            Self::Quotes => "quotes: quotes around the whole go",
+            Self::Punctuation => "punctuation: final . , ; : ! ? and their ideographic kin go",
+        }
+    }
+}
+
+/// Holds the steps by which texts are normalised before they are compared, always in the same order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Normalisation(Vec<Step>);
+
+impl Normalisation {
+    /// Returns every step.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(Step::ALL.to_vec())
+    }
+
+    /// Reads the names of steps, `nfkc,case,blanks,quotes,punctuation`, or `none`.
+    #[must_use]
+    pub fn parse(names: &str) -> Option<Self> {
+        if names.trim() == "none" {
+            return Some(Self(Vec::new()));
+        }
+        let named = |name: &str| Step::ALL.into_iter().find(|step| step.name() == name.trim());
+        let wanted: Vec<Step> = names.split(',').map(named).collect::<Option<_>>()?;
+        Some(Self(Step::ALL.into_iter().filter(|step| wanted.contains(step)).collect()))
+    }
+
+    /// Returns the names, as [`Self::parse`] reads them.
+    #[must_use]
+    pub fn names(&self) -> String {
+        match self.0.as_slice() {
+            [] => "none".to_owned(),
+            steps => steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(","),
+        }
+    }
+
+    /// Returns what each step does, for the reader of a report.
+    #[must_use]
+    pub fn meanings(&self) -> Vec<&'static str> {
+        self.0.iter().map(|step| step.meaning()).collect()
+    }
+
+    /// Returns a text after the steps.
+    #[must_use]
+    pub fn apply(&self, text: &str) -> String {
+        let mut text = if self.has(Step::Nfkc) { text.nfkc().collect() } else { text.to_owned() };
+        if self.has(Step::Case) {
+            text = text.to_uppercase().to_lowercase();
+        }
+        // Folding may leave what can be composed again.
+        if self.has(Step::Nfkc) && self.has(Step::Case) {
+            text = text.nfkc().collect();
+        }
+        if self.has(Step::Blanks) {
+            text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        }
+        self.without_marks(&text)
+    }
+
+    fn without_marks(&self, text: &str) -> String {
+        let mut rest = text;
+        loop {
+            let mut stripped = rest;
+            if self.has(Step::Punctuation) {
+                stripped = stripped.trim_end_matches(FINAL_MARKS).trim();
+            }
+            if self.has(Step::Quotes) {
+                stripped = strip_quotes(stripped);
+            }
+            // A text of nothing but marks stays as it is, so that it does not equal every other.
+            if stripped.is_empty() || stripped == rest {
+                return rest.to_owned();
+            }
+            rest = stripped;
+        }
+    }
+
+    fn has(&self, step: Step) -> bool {
+        self.0.contains(&step)
+    }
+}
+
 /// Words of each text that count for the overlap; the comparison takes time by the product of both.
 const WORDS_MAX: usize = 3_000;
 
@@ -19,25 +130,16 @@ const QUOTES: [(char, char); 8] = [
     ('\u{300c}', '\u{300d}'),
 ];
 
-/// Returns a text in the form in which two texts count as equal.
+/// Marks that may end an answer without being part of it.
+const FINAL_MARKS: [char; 8] = ['.', ',', ';', ':', '!', '?', '\u{3002}', '\u{3001}'];
+
+/// Returns a text in the form in which two texts count as equal: after every step of [`Normalisation`].
 ///
 /// Steps: Unicode NFKC; case folded (upper case, then lower case, then NFKC again); runs of blanks become one space, those at
 /// the ends go; then outer quotes and final `. , ; : ! ?` (and their ideographic kin) go, as often as they occur.
 #[must_use]
 pub fn normalise(text: &str) -> String {
-    let composed: String = text.nfkc().collect();
-    let folded: String = composed.to_uppercase().to_lowercase().nfkc().collect();
-    let spaced = folded.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut rest = spaced.as_str();
-    loop {
-        let stripped =
-            strip_quotes(rest.trim_end_matches(['.', ',', ';', ':', '!', '?', '\u{3002}', '\u{3001}']).trim());
-        // A text of nothing but marks stays as it is, so that it does not equal every other.
-        if stripped.is_empty() || stripped == rest {
-            return rest.to_owned();
-        }
-        rest = stripped;
-    }
+    Normalisation::all().apply(text)
 }
 
 fn strip_quotes(text: &str) -> &str {
@@ -49,8 +151,9 @@ fn strip_quotes(text: &str) -> &str {
     text
 }
 
-pub(super) fn exact(output: &str, reference: &str) -> Score {
-    if normalise(output) == normalise(reference) { Score::right() } else { Score::failed("the texts differ") }
+pub(super) fn exact(output: &str, reference: &str, normalisation: &Normalisation) -> Score {
+    let is_equal = normalisation.apply(output) == normalisation.apply(reference);
+    if is_equal { Score::right() } else { Score::failed("the texts differ") }
 }
 
 /// ROUGE-L (Lin 2004, section 3.1) with beta = 1: the harmonic mean of the share of words in common order.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Score, Tolerance, ToolCall};
 
 /// Calls compared per answer; an answer with more is no match for any reference within the limit.
-const CALLS_MAX: usize = 128;
+pub(super) const CALLS_MAX: usize = 128;
 
 pub(super) fn score(output: &[ToolCall], reference: &[ToolCall]) -> Score {
     if output.len() != reference.len() {
@@ -52,7 +52,7 @@ fn canonical_name(name: &str) -> String {
     name.replace('.', "_")
 }
 
-fn arguments(value: &Value) -> Option<Map<String, Value>> {
+pub(super) fn arguments(value: &Value) -> Option<Map<String, Value>> {
     match value {
         Value::Object(members) => Some(members.clone()),
         Value::Null => Some(Map::new()),
@@ -92,7 +92,8 @@ fn is_equal_text(given: &str, reference: &str) -> bool {
     }
 }
 
-fn canonical_text(text: &str) -> String {
+/// A string without blanks and the marks that dates, names and formulas are spelt with, in lower case, with one kind of quotes.
+pub(super) fn canonical_text(text: &str) -> String {
     let kept = text.chars().filter(|character| !matches!(character, ' ' | ',' | '.' | '/' | '-' | '_' | '*' | '^'));
-    kept.flat_map(char::to_lowercase).map(|character| if character == '\'' { '"' } else { character }).collect()
+    kept.collect::<String>().to_lowercase().replace('\'', "\"")
 }

@@ -1,5 +1,6 @@
 //! Behaviour of the public interface: published vectors, properties, simulation and real data.
 
+mod accepted;
 mod check;
 mod decision;
 mod judge;
