@@ -115,6 +115,14 @@ fn a_failing_subset_is_said_first_and_at_its_verdict() {
 }
 
 #[test]
+fn looks_at_the_same_claim_are_told_and_listed() {
+    let page = report::html(&samples::report());
+    assert!(page.contains("likelier than the stated confidence says: desk-l for triage (3 times)."));
+    assert_eq!((page.matches("(same claim)").count(), page.matches("(this one)").count()), (2, 1));
+    assert!(page.contains("<summary>Looks at this step (4)</summary>") && page.contains("broken off"));
+}
+
+#[test]
 fn what_would_change_a_verdict_follows_from_its_interval() {
     let mut report = samples::report();
     report.results.truncate(1);

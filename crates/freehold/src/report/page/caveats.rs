@@ -15,6 +15,7 @@ pub(super) fn of(report: &Report) -> Vec<String> {
     told.extend(without_adequate(results));
     told.extend(failures(results));
     told.extend(agreement_only(results));
+    told.extend(tried_again(results));
     if report.is_simulated() && !results.is_empty() {
         told.push("The vendor is simulated: its errors, prices and delays are declared, not measured.".to_owned());
     }
@@ -80,4 +81,20 @@ fn agreement_only(results: &[AssessmentResult]) -> Option<String> {
     Some(format!(
         "{all} of these verdicts are about agreement with the incumbent’s recorded answers, not about truth.{noise}"
     ))
+}
+
+fn tried_again(results: &[AssessmentResult]) -> Option<String> {
+    let retries = |result: &AssessmentResult| result.looks.iter().filter(|look| look.is_retry).count() as u64;
+    let again: Vec<String> = results
+        .iter()
+        .filter(|result| retries(result) > 0)
+        .map(|result| format!("{} for {} ({} times)", result.row.candidate, result.row.step, retries(result) + 1))
+        .collect();
+    let names: Vec<&str> = again.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Tried more than once, so that a lucky verdict is likelier than the stated confidence says: {}.",
+            words::listed(&names)
+        )
+    })
 }

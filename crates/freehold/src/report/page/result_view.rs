@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::words;
 use crate::{
+    assess::Look,
     assess::result::{AssessmentResult, Disagreement, Subset},
     report::{Verdict, figures, figures::counted, plots, worddiff, worddiff::Piece},
 };
@@ -35,7 +36,23 @@ pub(super) struct ResultView<'a> {
     disagreements: Vec<DisagreementView<'a>>,
     disagreements_left: usize,
     is_never_worse: bool,
+    looks: Vec<LookView<'a>>,
     lock: Vec<(String, String)>,
+}
+
+/// One look of the ledger, the newest of those at the same claim last.
+#[derive(Serialize)]
+struct LookView<'a> {
+    when: String,
+    candidate: &'a str,
+    verdict: &'static str,
+    class: &'static str,
+    cases: String,
+    shared: String,
+    check: &'a str,
+    margin: String,
+    is_retry: bool,
+    is_own: bool,
 }
 
 #[derive(Serialize)]
@@ -107,6 +124,7 @@ impl<'a> ResultView<'a> {
             disagreements_left: result.disagreements.len() - shown.len(),
             is_never_worse: !result.cases.is_empty()
                 && !result.cases.iter().any(|case| case.candidate < case.incumbent),
+            looks: looks(result),
             lock: lock_lines(result.lock.as_ref()),
         }
     }
@@ -125,6 +143,31 @@ impl<'a> DisagreementView<'a> {
             reference,
             candidate,
             rerun: case.rerun.as_deref().map(|rerun| worddiff::lay_out(&case.reference, &shortened(rerun)).1),
+        }
+    }
+}
+
+/// Returns the looks at the step, where this result is not the only one.
+fn looks(result: &AssessmentResult) -> Vec<LookView<'_>> {
+    let is_alone = result.looks.len() < 2;
+    let told = if is_alone { &[] } else { result.looks.as_slice() };
+    told.iter().map(|look| LookView::new(look, &result.id)).collect()
+}
+
+impl<'a> LookView<'a> {
+    fn new(look: &'a Look, own: &str) -> Self {
+        let verdict = look.verdict.as_deref().map(Verdict::of);
+        Self {
+            when: figures::date(look.at_ms),
+            candidate: &look.candidate,
+            verdict: verdict.map_or("broken off", Verdict::words),
+            class: verdict.map_or("quiet", Verdict::class),
+            cases: figures::count(look.cases),
+            shared: figures::count(look.shared),
+            check: &look.check,
+            margin: figures::setting(look.margin),
+            is_retry: look.is_retry,
+            is_own: look.assessment == own,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Seeded synthetic assessments: four steps on three candidates, with the awkward ones among them.
 
 use freehold::{
+    assess::Look,
     assess::result::{Arms, AssessmentResult, CaseResult, Cost, Disagreement, Failures, ReplayFigures, Row, Subset},
     report::{Event, Report, StepLine},
 };
@@ -100,7 +101,7 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         },
         notes: notes(index),
         disagreements: disagreements(truth, &cases),
-        looks: Vec::new(),
+        looks: looks(index),
         cost: Cost {
             incumbent_usd_per_1k: index.is_multiple_of(2).then_some(1.692),
             candidate_usd_per_1k: None,
@@ -117,6 +118,35 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         is_simulated_incumbent: true,
         replay: ReplayFigures { wall_ms: 42_000, generations: 2 * truth.cases, resumed: 12 * u64::from(index == 1) },
         cases,
+    }
+}
+
+/// The third result was tried before, once to no end, and another candidate was looked at in between.
+fn looks(index: usize) -> Vec<Look> {
+    let look = |nth: u64, candidate: &str, verdict: Option<&str>, shared: u64| Look {
+        assessment: format!("0198-{:04}", if nth == 3 { 2 } else { 90 + nth }),
+        at_ms: START_MS - 3_600_000 * (3 - nth as i64),
+        candidate: candidate.to_owned(),
+        step_versions: vec!["5f2a".to_owned()],
+        cases_sha256: "77ab".to_owned(),
+        cases: 240,
+        asked: 240,
+        shared,
+        check: "fields_exact".to_owned(),
+        margin: 0.05,
+        confidence: 0.95,
+        seed: nth,
+        verdict: verdict.map(ToOwned::to_owned),
+        is_retry: candidate == "desk-l" && nth < 3,
+    };
+    match index {
+        2 => vec![
+            look(0, "desk-l", None, 18),
+            look(1, "desk-m", Some("adequate"), 160),
+            look(2, "desk-l", Some("undecided"), 240),
+            look(3, "desk-l", Some("adequate"), 240),
+        ],
+        _ => Vec::new(),
     }
 }
 
