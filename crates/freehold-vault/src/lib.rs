@@ -1,17 +1,21 @@
-//! Identity of open models: what a GGUF file is, what it needs, and the exact digests that lock it; and a home's signing key.
+//! Identity of open models: what a GGUF file is, what it needs, and the exact digests that lock it; what a home signs, and its key.
 //!
 //! Reads files from strangers: every count, string, array and offset is checked against a cap and against the file's
 //! length before anything is allocated for it. Knows nothing of engines and loads no weights.
 
+mod canonical;
 mod error;
 mod lock;
 mod metadata;
 mod model_file;
 mod reader;
+mod signed;
 mod signing;
 mod tensors;
 
+pub use canonical::canonical;
 pub use error::Error;
 pub use lock::{Lock, lock};
 pub use model_file::{ModelFile, inspect, inspect_reader};
+pub use signed::{SIGNED_BYTES_MAX, Signed, SignedError};
 pub use signing::{KeyError, PublicKey, SigningKey};

@@ -5,4 +5,5 @@
 mod gguf;
 mod honest;
 mod hostile;
+mod signed;
 mod signing;
