@@ -50,10 +50,12 @@ impl Clustered {
 
 /// Sums up differences one by one.
 ///
-/// Source: Welford (1962, Technometrics 4:419). Equal differences have no variance, not even by rounding.
+/// Source: Welford (1962, Technometrics 4:419). Equal differences have no variance, not even by rounding, and whole numbers
+/// the mean that their sum gives.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Running {
     cases: usize,
+    sum: f64,
     mean: f64,
     squares: f64,
 }
@@ -62,6 +64,7 @@ impl Running {
     /// Adds one difference.
     pub fn push(&mut self, difference: f64) {
         self.cases += 1;
+        self.sum += difference;
         let before = difference - self.mean;
         self.mean += before / self.cases as f64;
         self.squares += before * (difference - self.mean);
@@ -77,7 +80,8 @@ impl Running {
     #[must_use]
     pub fn summary(&self) -> Summary {
         let variance = if self.cases > 1 { self.squares / (self.cases - 1) as f64 } else { 0.0 };
-        Summary { cases: self.cases, mean: self.mean, variance }
+        let mean = if variance > 0.0 { self.sum / self.cases as f64 } else { self.mean };
+        Summary { cases: self.cases, mean, variance }
     }
 }
 
@@ -142,4 +146,15 @@ pub fn of_totals(totals: &[ClusterTotal], summary: &Summary) -> Clustered {
 pub fn t_interval(mean: f64, error: f64, freedom: f64, confidence: f64) -> (f64, f64) {
     let half = quantile::student(confidence, freedom) * error;
     if half.is_nan() { (f64::NEG_INFINITY, f64::INFINITY) } else { (mean - half, mean + half) }
+}
+
+/// Returns limits if the share z^2 / (n + z^2) of `cases`, the most that so many can hide, scored the worst or the best.
+///
+/// `mean` is a mean difference in -1..=1, `confidence` the level of each limit alone. It is the limit of a score interval
+/// (Wilson 1927, JASA 22:209) for a kind of case that was never seen, and what Tango's interval gives without disagreement.
+#[must_use]
+pub fn unseen_limits(mean: f64, cases: f64, confidence: f64) -> (f64, f64) {
+    let z_squared = quantile::normal(confidence).powi(2);
+    let unseen = z_squared / (cases + z_squared);
+    (mean - unseen * (1.0 + mean), mean + unseen * (1.0 - mean))
 }

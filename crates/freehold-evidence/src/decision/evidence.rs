@@ -112,15 +112,9 @@ impl Evidence {
         paired::t_interval(self.summary.mean, error, self.freedom(scale), confidence)
     }
 
-    /// Limits if the share z^2 / (n + z^2) of the cases, the most that n cases can hide, scored the worst or the best.
-    ///
-    /// It is the limit of a score interval (Wilson 1927, JASA 22:209) for a kind of case that was never seen, and what
-    /// Tango's interval gives without disagreement.
+    /// Limits for what was not seen, cases of a cluster counting as its design effect says.
     fn unseen_limits(&self, confidence: f64, scale: f64) -> (f64, f64) {
-        let z_squared = quantile::normal(confidence).powi(2);
-        let unseen = z_squared / (self.cases() * scale / self.design_effect + z_squared);
-        let mean = self.summary.mean;
-        (mean - unseen * (1.0 + mean), mean + unseen * (1.0 - mean))
+        paired::unseen_limits(self.summary.mean, self.cases() * scale / self.design_effect, confidence)
     }
 
     fn is_floored(&self, confidence: f64) -> bool {

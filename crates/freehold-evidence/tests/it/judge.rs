@@ -137,7 +137,7 @@ fn first_slot_limits_take_the_pair_as_one() {
     assert!((rate.share - 0.6).abs() < 1e-12 && (rate.upper - 0.6 - half).abs() < 1e-6, "{rate:?}");
 }
 
-/// Kappa and its error of the same table by statsmodels 0.14 (`cohens_kappa`, `std_kappa`).
+/// Kappa and its error of the same table by statsmodels 0.15 (`cohens_kappa`, `std_kappa`).
 #[test]
 fn kappa_matches_an_independent_computation() {
     let counts = [[44, 5, 1], [7, 20, 3], [9, 5, 6]];
@@ -160,7 +160,7 @@ fn kappa_matches_an_independent_computation() {
     assert!(agreement(&[None], &[Some(Preference::Tie)], 0.95).is_none());
 }
 
-/// The same fit by statsmodels 0.14: `GLM(..., Binomial()).fit(cov_type="HC0")` on tanh(d / d.std(ddof=1)).
+/// The same fit by statsmodels 0.15: `GLM(..., Binomial()).fit(cov_type="HC0")` on tanh(d / d.std(ddof=1)).
 #[test]
 fn length_adjustment_matches_an_independent_fit() {
     let differences =

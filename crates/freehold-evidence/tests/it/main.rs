@@ -1,12 +1,14 @@
 //! Behaviour of the public interface: published vectors, properties, simulation and real data.
 
 mod accepted;
+mod cascade;
 mod check;
 mod decision;
 mod judge;
 mod noise;
 mod paired;
 mod plan;
+mod ppi;
 mod real_data;
 mod sequential;
 mod simulation;
