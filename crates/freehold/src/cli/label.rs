@@ -1,7 +1,7 @@
 //! `freehold label`: people say which of two answers is better, or what the right one is.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use freehold_store::Store;
@@ -10,7 +10,7 @@ use super::step_lines;
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
 use crate::import::Imported;
-use crate::label::{Queue, exchange};
+use crate::label::{self, Queue, Session, exchange};
 use crate::report::figures;
 use crate::stdout;
 
@@ -58,10 +58,23 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
             let queue = Queue::newest(&store, (&step, arguments.candidate.as_deref()), arguments.seed)?;
             match &arguments.export {
                 Some(file) => export(&store, &queue, file, arguments.max.unwrap_or(usize::MAX)),
-                None => Err(no_terminal(&step).into()),
+                None => ask(&store, &queue, arguments),
             }
         }
     }
+}
+
+fn ask(store: &Store, queue: &Queue, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        return Err(no_terminal(&queue.step).into());
+    }
+    let who = arguments.who.clone().unwrap_or_else(crate::moves::who);
+    let mut session = Session::begin(store, queue, who)?;
+    let before = session.labelled();
+    label::ask(&mut session)?;
+    let (said, all) = (session.labelled().saturating_sub(before), session.labelled());
+    eprintln!("{} said now, {} of {}", figures::counted(said, "label", "labels"), figures::count(all), queue.step);
+    Ok(Exit::Done)
 }
 
 fn no_terminal(step: &str) -> Fault {

@@ -12,6 +12,7 @@ mod handles;
 mod import;
 mod kept;
 mod keys;
+mod label_screen;
 mod labels;
 mod logs;
 mod looks;
