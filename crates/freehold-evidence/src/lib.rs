@@ -1,10 +1,14 @@
 //! Checks and statistics: is a candidate adequate for a step, and how sure may we be.
 //! Pure: no input or output, no clock, no randomness of its own. Every method names its source.
 
+pub mod bootstrap;
 pub mod cascade;
 pub mod check;
 pub mod decision;
+pub mod drift;
 pub mod judge;
+pub mod looks;
+pub mod multiplicity;
 pub mod noise;
 pub mod paired;
 pub mod plan;

@@ -88,6 +88,10 @@ impl Prior {
         let discordance = differences.iter().map(|difference| difference * difference).sum::<f64>() / cases;
         Self::new(cases, difference, discordance.max(difference * difference).min(1.0))
     }
+
+    fn variance(&self) -> f64 {
+        (self.discordance - self.difference * self.difference).max(0.0)
+    }
 }
 
 impl Default for Prior {

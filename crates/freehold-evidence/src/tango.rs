@@ -3,6 +3,8 @@
 
 use thiserror::Error;
 
+use crate::quantile;
+
 /// Halvings of the search interval; 60 bring a width of 2 below the spacing of `f64` near 1.
 const HALVINGS: u32 = 60;
 
@@ -88,6 +90,15 @@ pub fn statistic(table: &Table, hypothesis: f64) -> f64 {
     let share = incumbent_only_share(table, hypothesis);
     let variance = cases * (2.0 * share + hypothesis * (1.0 - hypothesis));
     if variance > 0.0 { excess / variance.sqrt() } else { excess.signum() * f64::INFINITY }
+}
+
+/// Returns the one-sided p-value against the hypothesis that the true difference is at most `hypothesis` (in -1..=1).
+///
+/// At `-margin` it is small where the candidate is adequate; it is at most 1 - confidence where the lower limit of
+/// [`interval`] at that level lies at or above the hypothesis. Source: Tango (1998), as [`statistic`].
+#[must_use]
+pub fn p_value(table: &Table, hypothesis: f64) -> f64 {
+    quantile::normal_tail(statistic(table, hypothesis))
 }
 
 /// Returns the score limits of the difference: the hypotheses whose statistic is `z` and `-z`.

@@ -8,18 +8,30 @@ pub(super) struct Moments {
     cases: f64,
     sum: f64,
     squares: f64,
+    squares_cases: f64,
 }
 
 impl Moments {
     pub(super) fn new(prior: &Prior) -> Self {
-        let variance = (prior.discordance - prior.difference * prior.difference).max(0.0);
-        Self { cases: prior.cases, sum: prior.cases * prior.difference, squares: prior.cases * variance }
+        Self::weighed(prior, prior.cases, prior.cases)
+    }
+
+    /// As if no difference had been seen on some more cases, until there are `mean_cases`, and with a variance that is
+    /// believed only as if it were of `variance_cases`.
+    pub(super) fn weighed(prior: &Prior, mean_cases: f64, variance_cases: f64) -> Self {
+        Self {
+            cases: prior.cases.max(mean_cases),
+            sum: prior.cases * prior.difference,
+            squares: variance_cases * prior.variance(),
+            squares_cases: variance_cases,
+        }
     }
 
     /// Takes the next difference in. Its square is taken around the mean that includes it, as in the source of the bets
     /// (Waudby-Smith and Ramdas 2024), so that a first surprise does not inflate the variance for long.
     pub(super) fn observe(&mut self, difference: f64) {
         self.cases += 1.0;
+        self.squares_cases += 1.0;
         self.sum += difference;
         self.squares += (difference - self.mean()).powi(2);
     }
@@ -33,6 +45,6 @@ impl Moments {
     }
 
     pub(super) fn variance(&self) -> f64 {
-        self.squares / self.cases
+        self.squares / self.squares_cases
     }
 }

@@ -11,8 +11,14 @@ use super::limits::Bets;
 use super::moments::Moments;
 use super::{Claim, Error, Prior};
 
-/// Share of the bet for a mean of zero that is always laid, so that the limits stay informative on both sides.
+/// Share of the bet for a mean of zero, or for one as far on the wrong side as what was seen, that is always laid, so that
+/// the limits stay informative on both sides.
 const FLOOR_SHARE: f64 = 0.5;
+/// Weight of "no difference" in the first bets, as a share of the cases that equal models need: more decides equal models
+/// sooner, and large losses later.
+const ANCHOR_SHARE: f64 = 1.0 / 6.0;
+/// Weight of the prior's variance in cases: little, as a few cases tell it better.
+const VARIANCE_CASES_MAX: f64 = 10.0;
 /// Power at which the asymptotic sequence is planned to decide between equal models and the margin.
 const POWER: f64 = 0.8;
 
@@ -82,7 +88,7 @@ impl Watch {
     pub fn new(sequence: Sequence, rule: &Rule, prior: &Prior) -> Self {
         let level = -(1.0 - rule.confidence()).ln();
         let kind = match sequence {
-            Sequence::Betting => Kind::Betting(Betting::new(prior)),
+            Sequence::Betting => Kind::Betting(Betting::new(prior, rule, level)),
             Sequence::Asymptotic => Kind::Asymptotic {
                 sequence: Asymptotic::tightest_at(1.0 - rule.confidence(), tightest_cases(rule, prior)),
                 best: (-1.0, 1.0),
@@ -164,7 +170,7 @@ pub fn watch(sequence: Sequence, differences: &[f64], rule: &Rule, prior: &Prior
 /// Both claims' bets on the same differences.
 #[derive(Debug, Clone)]
 struct Betting {
-    moments: Moments,
+    moments: [Moments; 2],
     claims: [Bets; 2],
     log_evidence: [f64; 2],
 }
@@ -172,18 +178,25 @@ struct Betting {
 const CLAIMS: [Claim; 2] = [Claim::Above, Claim::Below];
 
 impl Betting {
-    fn new(prior: &Prior) -> Self {
-        Self { moments: Moments::new(prior), claims: CLAIMS.map(Bets::new), log_evidence: [0.0; 2] }
+    /// The bets on `adequate` are held near "no difference" for long, those on `not_adequate` follow the cases at once.
+    fn new(prior: &Prior, rule: &Rule, level: f64) -> Self {
+        // The cases in which the best bet for equal models gathers `level` in evidence: 2 level V / margin^2.
+        let needed = 2.0 * level * prior.variance() / (rule.margin() * rule.margin());
+        let variance_cases = prior.cases.min(VARIANCE_CASES_MAX);
+        let moments = [needed * ANCHOR_SHARE, 0.0].map(|cases| Moments::weighed(prior, cases, variance_cases));
+        Self { moments, claims: CLAIMS.map(Bets::new), log_evidence: [0.0; 2] }
     }
 
     fn observe(&mut self, difference: f64, margin: f64, level: f64) {
-        let floor = bet_floor(&self.moments, margin, level);
-        for ((claim, bets), log) in CLAIMS.into_iter().zip(&mut self.claims).zip(&mut self.log_evidence) {
-            let bet = bettor::bet(claim, margin, &self.moments).max(floor).min(bettor::bet_max(claim, margin));
-            *log += bettor::log_factor(claim, bet, difference, -margin);
-            bets.lay(bet, difference);
+        let floors = CLAIMS.map(|claim| bet_floor(claim, &self.moments[1], margin, level));
+        for (number, claim) in CLAIMS.into_iter().enumerate() {
+            let seen = &mut self.moments[number];
+            let floor = floors[number];
+            let bet = bettor::bet(claim, margin, seen).max(floor).min(bettor::bet_max(claim, margin));
+            self.log_evidence[number] += bettor::log_factor(claim, bet, difference, -margin);
+            self.claims[number].lay(bet, difference);
+            seen.observe(difference);
         }
-        self.moments.observe(difference);
     }
 
     fn verdict(&self, level: f64) -> Verdict {
@@ -200,16 +213,16 @@ impl Betting {
     }
 }
 
-/// Returns the least bet: half of what a mean of zero would suggest, and less as cases go by, so that a true mean however
-/// near to minus the margin is found out in the end.
-fn bet_floor(seen: &Moments, margin: f64, level: f64) -> f64 {
-    let spread = seen.variance() + margin * margin;
-    FLOOR_SHARE * margin / spread / (1.0 + seen.cases() * margin * margin / (2.0 * level * spread)).sqrt()
+/// Returns the least bet: a share of what a mean of zero, or one as far on the wrong side as what was seen, would suggest;
+/// less as cases go by, so that a true mean however near to minus the margin is found out in the end.
+fn bet_floor(claim: Claim, seen: &Moments, margin: f64, level: f64) -> f64 {
+    let reach = margin.max(-claim.sign() * (seen.mean() + margin));
+    let spread = seen.variance() + reach * reach;
+    FLOOR_SHARE * reach / spread / (1.0 + seen.cases() * reach * reach / (2.0 * level * spread)).sqrt()
 }
 
 /// Returns the number of cases that a fixed test would need for equal models with the prior's spread.
 fn tightest_cases(rule: &Rule, prior: &Prior) -> f64 {
     let quantiles = quantile::normal(rule.confidence()) + quantile::normal(POWER);
-    let variance = prior.discordance - prior.difference * prior.difference;
-    (quantiles * quantiles * variance / (rule.margin() * rule.margin())).max(ASYMPTOTIC_CASES_MIN as f64)
+    (quantiles * quantiles * prior.variance() / (rule.margin() * rule.margin())).max(ASYMPTOTIC_CASES_MIN as f64)
 }

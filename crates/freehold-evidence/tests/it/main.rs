@@ -1,10 +1,14 @@
 //! Behaviour of the public interface: published vectors, properties, simulation and real data.
 
 mod accepted;
+mod bootstrap;
 mod cascade;
 mod check;
 mod decision;
+mod drift;
 mod judge;
+mod looks;
+mod multiplicity;
 mod noise;
 mod paired;
 mod plan;

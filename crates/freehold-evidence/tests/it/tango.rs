@@ -114,6 +114,22 @@ proptest! {
         prop_assert!(tango::statistic(&table, low) > tango::statistic(&table, high));
     }
 
+    /// The p-value at a limit is the level of that limit, and exchanging the models turns it round.
+    #[test]
+    fn p_value_at_a_limit_is_its_level([both, gain, loss, neither] in counts(), confidence in 0.6_f64..0.999) {
+        let given = table([both, gain, loss, neither]);
+        let (lower, upper) = tango::interval(&given, quantile::normal(confidence));
+        if lower > -1.0 + 1e-9 {
+            prop_assert!((tango::p_value(&given, lower) - (1.0 - confidence)).abs() < 1e-6);
+        }
+        if upper < 1.0 - 1e-9 {
+            prop_assert!((tango::p_value(&given, upper) - confidence).abs() < 1e-6);
+        }
+        let mirrored = table([both, loss, gain, neither]);
+        let sum = tango::p_value(&given, -0.05) + tango::p_value(&mirrored, 0.05);
+        prop_assert!((sum - 1.0).abs() < 1e-7, "{sum}");
+    }
+
     /// More cases at the same rates narrow the interval, which always holds the observed difference.
     #[test]
     fn more_cases_narrow_the_interval(counts in counts(), factor in 1.1_f64..20.0) {
