@@ -25,6 +25,7 @@ mod metrics;
 mod observe;
 mod opaque;
 mod outgoing;
+mod pause;
 mod rate;
 mod record;
 mod reply;

@@ -1,6 +1,5 @@
 //! The body of a request to an upstream: held whole, or passed on from the caller piece by piece.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
 
 use crate::digest::Passing;
+use crate::pause::Pause;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -27,8 +26,7 @@ pub(crate) enum Outgoing {
 pub(crate) struct Passed {
     body: Incoming,
     seen: Arc<Passing>,
-    idle_timeout: Duration,
-    pause: Pin<Box<Sleep>>,
+    pause: Pause,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +46,7 @@ impl Outgoing {
         if body.is_end_stream() {
             return Outgoing::Whole(None);
         }
-        Outgoing::Passed(Passed { body, seen, idle_timeout, pause: Box::pin(tokio::time::sleep(idle_timeout)) })
+        Outgoing::Passed(Passed { body, seen, pause: Pause::new(idle_timeout) })
     }
 }
 
@@ -81,10 +79,10 @@ impl Body for Outgoing {
 impl Passed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            ready!(self.pause.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(StoodStill { after: self.idle_timeout }.into())));
+            ready!(self.pause.poll(cx));
+            return Poll::Ready(Some(Err(StoodStill { after: self.pause.after() }.into())));
         };
-        self.pause.as_mut().reset(Instant::now() + self.idle_timeout);
+        self.pause.moved();
         Poll::Ready(frame.map(|frame| {
             let frame = frame?;
             if let Some(piece) = frame.data_ref() {

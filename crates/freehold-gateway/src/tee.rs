@@ -1,6 +1,9 @@
 //! Passes an answer on piece by piece while its copy is kept for the record.
 //!
-//! Every piece passes at once; only the last one, and the end, wait for the record to be durable.
+//! Every piece passes at once, together with others that are here; only the last one, and the end, wait for the record to be
+//! durable.
+
+mod gathered;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -12,7 +15,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use freehold_wire::{Api, Failure};
 
@@ -21,9 +24,14 @@ use crate::budget::Refusal;
 use crate::config::OnRecordFailure;
 use crate::dispatch::CallLimit;
 use crate::error::CallError;
+use crate::pause::Pause;
 use crate::record::{Closing, Ending, OpenRecord};
 use crate::reply;
 use crate::shaping::Reshaped;
+
+pub(crate) use gathered::join;
+
+use gathered::Gathered;
 
 /// Where the pieces of an answer come from.
 pub(crate) enum Source {
@@ -65,12 +73,14 @@ pub(crate) struct Tee {
     state: State,
     /// Frames that may leave before anything else.
     ready: VecDeque<Frame<Bytes>>,
+    /// Pieces that leave with what else is here.
+    gathered: Gathered,
     may_hold: bool,
     /// Whether what seems to be the closing event has come.
     has_closed: bool,
     /// Whether what has left ends where an event ends.
     is_between_events: bool,
-    pause: Pin<Box<Sleep>>,
+    pause: Pause,
     /// Until when the call as a whole may take.
     limit: Option<Pin<Box<Sleep>>>,
     _permit: Permit,
@@ -122,7 +132,7 @@ impl Tee {
         terms: Terms,
         (record, permit): (OpenRecord, Permit),
     ) -> Self {
-        let pause = Box::pin(tokio::time::sleep(terms.idle_timeout));
+        let pause = Pause::new(terms.idle_timeout);
         let limit = terms.limit.map(|limit| Box::pin(tokio::time::sleep_until(limit.until)));
         let may_hold = !terms.record_wait.is_zero();
         Tee {
@@ -132,6 +142,7 @@ impl Tee {
             state: State::Passing,
             is_between_events: ready.is_empty(),
             ready,
+            gathered: Gathered::default(),
             may_hold,
             has_closed: false,
             pause,
@@ -167,8 +178,8 @@ impl Tee {
         match polled {
             Poll::Ready(step) => Poll::Ready(self.taken(step)),
             Poll::Pending => {
-                ready!(self.pause.as_mut().poll(cx));
-                let after = self.terms.idle_timeout;
+                ready!(self.pause.poll(cx));
+                let after = self.pause.after();
                 Poll::Ready(Step::Broken(CallError::Idle { upstream: self.terms.upstream.clone(), after }))
             }
         }
@@ -177,7 +188,7 @@ impl Tee {
     /// Copies a piece for the record, or what is left of it where the call's budget is used up.
     fn taken(&mut self, step: Step) -> Step {
         let Step::Piece { frame, ending } = step else { return step };
-        self.pause.as_mut().reset(Instant::now() + self.terms.idle_timeout);
+        self.pause.moved();
         if let (Some(record), Some(piece)) = (&mut self.record, frame.data_ref()) {
             if ending.is_none()
                 && let Some((last, ending)) = cut_short(record, self.terms.api, piece)
@@ -230,6 +241,17 @@ impl Tee {
         }
     }
 
+    /// Takes the next step while pieces pass; returns what leaves now. What was gathered leaves before anything that is no piece.
+    fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Poll::Ready(step) = self.poll_source(cx) else { return self.gathered.poll(cx).map(Some) };
+        match self.pass(step).map(Frame::into_data) {
+            Some(Ok(piece)) => return Poll::Ready(self.gathered.take(piece)),
+            Some(Err(frame)) => self.ready.push_back(frame),
+            None => {}
+        }
+        Poll::Ready(self.gathered.release())
+    }
+
     /// Ends an answer that cannot go on: with an event that tells why, where the gateway's own limit ended a stream between two
     /// events, else by breaking the connection.
     fn break_off(&mut self, error: CallError) {
@@ -279,9 +301,8 @@ impl Body for Tee {
                     if let Some(frame) = tee.ready.pop_front() {
                         return Poll::Ready(Some(Ok(frame)));
                     }
-                    let step = ready!(tee.poll_source(cx));
-                    if let Some(frame) = tee.pass(step) {
-                        return Poll::Ready(Some(Ok(frame)));
+                    if let Some(bytes) = ready!(tee.poll_pass(cx)) {
+                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                 }
                 State::Holding(sleep) => {
@@ -319,7 +340,7 @@ impl Body for Tee {
 fn reshaped_step(
     reshaped: &mut Reshaped,
     cx: &mut Context<'_>,
-    (record, pause): (&mut Option<OpenRecord>, &mut Pin<Box<Sleep>>),
+    (record, pause): (&mut Option<OpenRecord>, &mut Pause),
     terms: &Terms,
 ) -> Poll<Step> {
     loop {
@@ -327,11 +348,11 @@ fn reshaped_step(
             return Poll::Ready(Step::End);
         }
         let Poll::Ready(came) = Pin::new(&mut reshaped.body).poll_frame(cx) else {
-            ready!(pause.as_mut().poll(cx));
-            let error = CallError::Idle { upstream: terms.upstream.clone(), after: terms.idle_timeout };
+            ready!(pause.poll(cx));
+            let error = CallError::Idle { upstream: terms.upstream.clone(), after: pause.after() };
             return Poll::Ready(Step::Broken(error));
         };
-        pause.as_mut().reset(Instant::now() + terms.idle_timeout);
+        pause.moved();
         let (goes, failure) = match reshape(reshaped, came, record, terms) {
             Ok(Some(reshaped)) => reshaped,
             Ok(None) => continue,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Response, Version};
 use http_body::Frame;
@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use crate::error::CallError;
 use crate::record::OpenRecord;
+use crate::tee::join;
 
 use super::On;
 
@@ -80,13 +81,4 @@ pub(super) async fn gather(on: On<'_>, upstream: &str, mut body: Incoming) -> Re
 
 fn cut(upstream: &str, error: &hyper::Error) -> CallError {
     CallError::Cut { upstream: upstream.to_owned(), found: error.to_string() }
-}
-
-fn join(mut pieces: VecDeque<Bytes>, bytes: usize) -> Bytes {
-    if pieces.len() <= 1 {
-        return pieces.pop_front().unwrap_or_default();
-    }
-    let mut joined = BytesMut::with_capacity(bytes);
-    pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
-    joined.freeze()
 }
