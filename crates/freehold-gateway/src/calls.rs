@@ -122,7 +122,7 @@ fn decide(on: On<'_>, arrived: &Arrived, record: &mut OpenRecord) -> Result<Vec<
     record.call_mut().generation = generation.number;
     let step = arrived.view.routed_as.as_ref().unwrap_or(&record.call().step);
     let asked = Asked { api: arrived.api, model: &arrived.view.model, step };
-    Ok(route::plan(asked, &generation, &on.current.config.upstreams, |model| on.shared.engine.serves(model))?)
+    Ok(route::plan(asked, &generation, on.current.among(), |model| on.shared.engine.serves(model))?)
 }
 
 /// Checks that whoever is asked next may be asked with the caller's key, and reserves what that may take of budgets.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use crate::breaker::Breaker;
 use crate::config::{GatewayConfig, Upstream};
 use crate::error::Error;
+use crate::route::{Among, Directory};
 use crate::upstream::Pool;
 
 /// What a call needs of the configuration; a call keeps the one that it began with.
 pub(crate) struct Current {
     pub config: GatewayConfig,
     pub pool: Pool,
+    pub directory: Directory,
     /// One for each upstream, in their order.
     pub breakers: Vec<Arc<Breaker>>,
 }
@@ -27,11 +29,16 @@ impl Current {
             Some(last) if last.pool.suits(&config) => last.pool.clone(),
             _ => Pool::new(&config)?,
         };
-        Ok(Current { config, pool, breakers })
+        Ok(Current { directory: Directory::of(&config.upstreams), config, pool, breakers })
+    }
+
+    /// Returns the upstreams, to be chosen among.
+    pub(crate) fn among(&self) -> Among<'_> {
+        Among { upstreams: &self.config.upstreams, directory: &self.directory }
     }
 
     fn breaker_of(&self, upstream: &Upstream) -> Option<Arc<Breaker>> {
-        let at = self.config.upstreams.iter().position(|known| known.name == upstream.name)?;
+        let at = self.directory.named(&upstream.name)?;
         let is_same = self.config.upstreams[at].base_url == upstream.base_url;
         let breaker = &self.breakers[at];
         (is_same && breaker.terms() == upstream.breaker).then(|| Arc::clone(breaker))

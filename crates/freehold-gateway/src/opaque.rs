@@ -79,7 +79,7 @@ async fn pass(
         true => Vendor::Anthropic,
         false => Vendor::OpenAi,
     };
-    let at = route::passing(name, vendor, &config.upstreams)?;
+    let at = route::passing(name, vendor, on.current.among())?;
     let upstream = &config.upstreams[at];
     record.call_mut().upstream.clone_from(&upstream.name);
     record.principal().check_scope(&record.call().step, "")?;

@@ -1,9 +1,13 @@
 //! Decides who answers a call. Pure: what it needs to know comes in, a plan comes out: those who may answer, in order.
 
+mod directory;
+
 use freehold_store::{Generation, Route};
 use freehold_wire::Api;
 
 use crate::config::{ENGINE, Upstream};
+
+pub(crate) use directory::Directory;
 
 /// What is known of a call when its way is decided.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +15,13 @@ pub(crate) struct Asked<'a> {
     pub api: Api,
     pub model: &'a str,
     pub step: &'a str,
+}
+
+/// Those who are configured, and where to find them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Among<'a> {
+    pub upstreams: &'a [Upstream],
+    pub directory: &'a Directory,
 }
 
 /// Somebody who may answer a call.
@@ -82,25 +93,26 @@ pub(crate) enum Error {
 pub(crate) fn plan(
     asked: Asked<'_>,
     generation: &Generation,
-    upstreams: &[Upstream],
+    among: Among<'_>,
     is_of_engine: impl Fn(&str) -> bool,
 ) -> Result<Vec<Hop>, Error> {
-    let by_caller = || callers_choice(asked, upstreams, &is_of_engine);
+    let by_caller = || callers_choice(asked, among, &is_of_engine);
     let Some(route) = generation.routes.get(asked.step) else {
         let first = by_caller().ok_or_else(|| Error::NoUpstream {
             api: asked.api,
             model: asked.model.to_owned(),
-            configured: describe(upstreams),
+            configured: describe(among.upstreams),
         })?;
-        return Ok(with_fallbacks(first, None, (asked, upstreams)));
+        return Ok(with_fallbacks(first, None, (asked, among)));
     };
     let incumbent = by_caller();
-    let first = moved(asked, route, upstreams, incumbent.as_ref())?;
-    Ok(with_fallbacks(first, incumbent, (asked, upstreams)))
+    let first = moved(asked, route, among, incumbent.as_ref())?;
+    Ok(with_fallbacks(first, incumbent, (asked, among)))
 }
 
 /// Returns the one that a move names.
-fn moved(asked: Asked<'_>, route: &Route, upstreams: &[Upstream], incumbent: Option<&Hop>) -> Result<Hop, Error> {
+fn moved(asked: Asked<'_>, route: &Route, among: Among<'_>, incumbent: Option<&Hop>) -> Result<Hop, Error> {
+    let Among { upstreams, directory } = among;
     if asked.api == Api::OpenAiEmbeddings && route.model != asked.model {
         return Err(Error::Vectors {
             step: asked.step.to_owned(),
@@ -112,7 +124,7 @@ fn moved(asked: Asked<'_>, route: &Route, upstreams: &[Upstream], incumbent: Opt
     if route.upstream == ENGINE {
         return Ok(Hop::Engine { model: route.model.clone(), chosen: Chosen::ByMove });
     }
-    let Some(at) = upstreams.iter().position(|upstream| upstream.name == route.upstream) else {
+    let Some(at) = directory.named(&route.upstream) else {
         return Err(Error::UnknownUpstream {
             step: asked.step.to_owned(),
             upstream: route.upstream.clone(),
@@ -135,21 +147,17 @@ fn moved(asked: Asked<'_>, route: &Route, upstreams: &[Upstream], incumbent: Opt
 
 /// Returns the one that the model asked for leads to: a model of the engine; then who lists the model before who takes any,
 /// and among them who speaks the caller's dialect before who must be translated for.
-fn callers_choice(asked: Asked<'_>, upstreams: &[Upstream], is_of_engine: &impl Fn(&str) -> bool) -> Option<Hop> {
+fn callers_choice(asked: Asked<'_>, among: Among<'_>, is_of_engine: &impl Fn(&str) -> bool) -> Option<Hop> {
     if is_of_engine(asked.model) {
         return Some(Hop::Engine { model: asked.model.to_owned(), chosen: Chosen::ByCaller });
     }
-    let place = |upstream: &Upstream| {
-        let spoken = spoken(upstream, asked.api)?;
-        let fit = match upstream.models.is_empty() {
-            true => 2,
-            false if upstream.models.iter().any(|model| model == asked.model) => 0,
-            false => return None,
-        };
-        Some((fit + u8::from(spoken != asked.api), spoken))
-    };
-    let fitting = upstreams.iter().enumerate().filter_map(|(at, upstream)| Some((place(upstream)?, at)));
-    let ((_, spoken), at) = fitting.min_by_key(|((place, _), at)| (*place, *at))?;
+    let Among { upstreams, directory } = among;
+    let listing = directory.listing(asked.model).iter().map(|at| (0, *at));
+    let fitting = listing.chain(directory.of_any().iter().map(|at| (2, *at))).filter_map(|(fit, at)| {
+        let spoken = spoken(&upstreams[at], asked.api)?;
+        Some(((fit + u8::from(spoken != asked.api), at), spoken))
+    });
+    let ((_, at), spoken) = fitting.min_by_key(|(place, _)| *place)?;
     Some(Hop::Upstream { at, model: None, chosen: Chosen::ByCaller, spoken })
 }
 
@@ -164,13 +172,13 @@ fn spoken(upstream: &Upstream, api: Api) -> Option<Api> {
 }
 
 /// Adds those who are asked where the first one fails: its own fallbacks, and for a moved step the incumbent.
-fn with_fallbacks(first: Hop, incumbent: Option<Hop>, (asked, upstreams): (Asked<'_>, &[Upstream])) -> Vec<Hop> {
+fn with_fallbacks(first: Hop, incumbent: Option<Hop>, (asked, among): (Asked<'_>, Among<'_>)) -> Vec<Hop> {
     let named: Vec<(&str, Option<&str>)> = match &first {
-        Hop::Upstream { at, .. } => upstreams[*at].fallbacks().collect(),
+        Hop::Upstream { at, .. } => among.upstreams[*at].fallbacks().collect(),
         Hop::Engine { .. } => Vec::new(),
     };
     let mut hops = vec![first];
-    for hop in named.into_iter().filter_map(|named| fallback(asked, named, upstreams)).chain(incumbent) {
+    for hop in named.into_iter().filter_map(|named| fallback(asked, named, among)).chain(incumbent) {
         if !hops.iter().any(|known| is_same(known, &hop)) {
             hops.push(hop);
         }
@@ -178,7 +186,7 @@ fn with_fallbacks(first: Hop, incumbent: Option<Hop>, (asked, upstreams): (Asked
     hops
 }
 
-fn fallback(asked: Asked<'_>, (name, model): (&str, Option<&str>), upstreams: &[Upstream]) -> Option<Hop> {
+fn fallback(asked: Asked<'_>, (name, model): (&str, Option<&str>), among: Among<'_>) -> Option<Hop> {
     let model = model.filter(|model| *model != asked.model);
     // Vectors of another model are worse than none, and a count is an estimate anyway.
     if (asked.api == Api::OpenAiEmbeddings && model.is_some()) || asked.api == Api::AnthropicCountTokens {
@@ -189,8 +197,8 @@ fn fallback(asked: Asked<'_>, (name, model): (&str, Option<&str>), upstreams: &[
         let is_answered = Api::DIALECTS.contains(&asked.api);
         return is_answered.then_some(Hop::Engine { model, chosen: Chosen::ByMove });
     }
-    let at = upstreams.iter().position(|upstream| upstream.name == name)?;
-    let spoken = spoken(&upstreams[at], asked.api)?;
+    let at = among.directory.named(name)?;
+    let spoken = spoken(&among.upstreams[at], asked.api)?;
     Some(Hop::Upstream { at, model: model.map(str::to_owned), chosen: Chosen::ByMove, spoken })
 }
 
@@ -206,10 +214,11 @@ fn is_same(one: &Hop, other: &Hop) -> bool {
 }
 
 /// Returns the upstream for a call that is only passed through: the one named, else the first of the vendor's dialects.
-pub(crate) fn passing(name: Option<&str>, vendor: Vendor, upstreams: &[Upstream]) -> Result<usize, Error> {
+pub(crate) fn passing(name: Option<&str>, vendor: Vendor, among: Among<'_>) -> Result<usize, Error> {
+    let Among { upstreams, directory } = among;
     if let Some(name) = name {
         let none = || Error::NoPassage { wanted: format!("is named {name:?}"), configured: describe(upstreams) };
-        return upstreams.iter().position(|upstream| upstream.name == name).ok_or_else(none);
+        return directory.named(name).ok_or_else(none);
     }
     let none =
         || Error::NoPassage { wanted: format!("speaks a dialect of {vendor:?}'s"), configured: describe(upstreams) };
@@ -276,6 +285,15 @@ mod tests {
         Generation { number: 1, routes, ..Generation::default() }
     }
 
+    fn planned(
+        asked: Asked<'_>,
+        generation: &Generation,
+        upstreams: &[Upstream],
+        is_of_engine: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Hop>, Error> {
+        plan(asked, generation, Among { upstreams, directory: &Directory::of(upstreams) }, is_of_engine)
+    }
+
     fn to(at: usize, model: Option<&str>, chosen: Chosen, spoken: Api) -> Hop {
         Hop::Upstream { at, model: model.map(str::to_owned), chosen, spoken }
     }
@@ -285,7 +303,7 @@ mod tests {
     }
 
     fn first(asked: Asked<'_>, generation: &Generation) -> Hop {
-        plan(asked, generation, &upstreams(), |model| model == "desk-l").unwrap().swap_remove(0)
+        planned(asked, generation, &upstreams(), |model| model == "desk-l").unwrap().swap_remove(0)
     }
 
     #[test]
@@ -328,7 +346,7 @@ mod tests {
         upstreams[0].fallback = vec!["anthropic/claude".into(), "engine/desk-l".into(), "vllm".into()];
         upstreams[1].fallback = vec!["openai".into(), "engine/desk-l".into()];
         let others = |api, step| {
-            let mut hops = plan(Asked { api, model: "gpt-4o", step }, &generation, &upstreams, |_| false).unwrap();
+            let mut hops = planned(Asked { api, model: "gpt-4o", step }, &generation, &upstreams, |_| false).unwrap();
             hops.remove(0);
             hops
         };
@@ -352,7 +370,7 @@ mod tests {
         let generation = generation(&[("to-vllm", "vllm", "qwen"), ("elsewhere", "vllm", "ada")]);
         let plan = |step| {
             let asked = Asked { api: Api::OpenAiEmbeddings, model: "ada", step };
-            plan(asked, &generation, &upstreams(), |_| false)
+            planned(asked, &generation, &upstreams(), |_| false)
         };
         assert!(matches!(plan("to-vllm"), Err(Error::Vectors { .. })));
         let elsewhere = to(1, None, ByMove, Api::OpenAiEmbeddings);
@@ -363,7 +381,9 @@ mod tests {
     fn what_only_passes_through_goes_to_the_upstream_of_its_vendor() {
         let mut upstreams = upstreams();
         use Vendor::{Anthropic, OpenAi};
-        let to = |name, vendor, upstreams: &[Upstream]| passing(name, vendor, upstreams).ok();
+        let to = |name, vendor, upstreams: &[Upstream]| {
+            passing(name, vendor, Among { upstreams, directory: &Directory::of(upstreams) }).ok()
+        };
         assert_eq!((to(None, OpenAi, &upstreams), to(None, Anthropic, &upstreams)), (Some(0), Some(2)));
         assert_eq!((to(Some("vllm"), Anthropic, &upstreams), to(Some("gone"), OpenAi, &upstreams)), (Some(1), None));
         upstreams[1].apis.push(Api::Opaque);
@@ -376,7 +396,7 @@ mod tests {
         let generation = generation(&[("gone", "old", "m"), ("other-api", "anthropic", "claude")]);
         let upstreams = upstreams();
         let message = |api, step, upstreams: &[Upstream]| {
-            plan(Asked { api, model: "m", step }, &generation, upstreams, |_| false).unwrap_err().to_string()
+            planned(Asked { api, model: "m", step }, &generation, upstreams, |_| false).unwrap_err().to_string()
         };
         let gone = message(Api::OpenAiChat, "gone", &upstreams);
         assert!(gone.contains("\"old\"") && gone.contains("vllm (openai.chat: qwen)"), "{gone}");
@@ -384,7 +404,7 @@ mod tests {
         let only_listed = [upstream("vllm", &[Api::OpenAiChat], &["qwen"])];
         assert!(message(Api::OpenAiChat, "free", &only_listed).contains("vllm (openai.chat: qwen)"));
         let asked = Asked { api: Api::OpenAiEmbeddings, model: "claude", step: "other-api" };
-        let other = plan(asked, &generation, &upstreams, |_| false).unwrap_err().to_string();
+        let other = planned(asked, &generation, &upstreams, |_| false).unwrap_err().to_string();
         assert!(other.contains("\"anthropic\"") && other.contains("openai.embeddings"), "{other}");
     }
 }

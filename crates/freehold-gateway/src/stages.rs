@@ -55,7 +55,7 @@ impl<'a> Stages<'a> {
         let (current, generation) = (self.shared.current.load_full(), self.shared.routes.snapshot());
         let asked = Asked { api: sample.api, model, step };
         let is_of_engine = |model: &str| self.shared.engine.serves(model);
-        let plan = route::plan(asked, &generation, &current.config.upstreams, is_of_engine);
+        let plan = route::plan(asked, &generation, current.among(), is_of_engine);
         plan.expect("somebody answers the sample").len()
     }
 

@@ -1,5 +1,7 @@
 //! What of a call is kept: decided and carried out before anything of it is written.
 
+use std::collections::HashMap;
+
 use freehold_wire::{Call, Digest, Instead};
 use ring::digest::{SHA256, digest};
 
@@ -23,7 +25,7 @@ pub struct Keeping {
     /// How much is kept of calls of steps that are not named.
     pub bodies: Bodies,
     /// How much of calls of single steps.
-    pub steps: Vec<(String, Bodies)>,
+    pub steps: HashMap<String, Bodies>,
 }
 
 impl Keeping {
@@ -32,7 +34,7 @@ impl Keeping {
         if call.kept.instead.is_some() {
             return;
         }
-        let of_step = self.steps.iter().find(|(step, _)| *step == call.step).map(|(_, bodies)| *bodies);
+        let of_step = self.steps.get(&call.step).copied();
         match of_step.unwrap_or(self.bodies) {
             Bodies::Full => self.masking.apply(call),
             Bodies::Metadata => {

@@ -264,7 +264,7 @@ fn what_is_recorded_is_masked_and_bare_where_it_shall_be() {
     let keeping = Keeping {
         masking: Masking::new(&["email"], &[]).unwrap(),
         bodies: Bodies::Full,
-        steps: vec![("quiet".to_owned(), Bodies::Metadata)],
+        steps: [("quiet".to_owned(), Bodies::Metadata)].into(),
     };
     let recorder = store.recorder_keeping(crate::sample::roomy(), keeping).unwrap();
     let said = Call { request: b"mail ada@example.org".to_vec(), ..call("said", 1) };
