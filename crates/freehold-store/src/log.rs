@@ -25,6 +25,7 @@ use freehold_wire::Call;
 use rusqlite::Connection;
 
 use crate::log::call::Unreadable;
+use crate::log::cursor::Cursor;
 use crate::log::mover::Mover;
 pub(crate) use segment::Making;
 
@@ -255,6 +256,22 @@ impl Log {
         }
         self.shelf.make(&self.folder, bytes)?;
         appender.room(self, bytes).unwrap_or_else(|| Err("a new file of the log is gone".to_owned()))
+    }
+
+    /// Returns the call of a frame that this process appended; `None` where its file has been used again.
+    pub(crate) fn call(&self, sequence: u64) -> io::Result<Option<Call>> {
+        let live = self.shelf.live();
+        let Some(segment) = live.into_iter().rev().find(|segment| segment.head.first <= sequence) else {
+            return Ok(None);
+        };
+        let mut cursor = Cursor::new(segment);
+        while let Some(frame) = cursor.next()? {
+            if frame.sequence >= sequence {
+                let is_it = frame.sequence == sequence;
+                return Ok(is_it.then(|| self.options.read(frame.bytes).ok()).flatten());
+            }
+        }
+        Ok(None)
     }
 
     /// Brings what was appended to the disk.

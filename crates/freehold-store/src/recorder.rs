@@ -5,6 +5,7 @@
 
 mod bell;
 mod indexer;
+mod lately;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use freehold_wire::Call;
+use freehold_wire::{Api, Call};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -27,6 +28,7 @@ use crate::keeping::Keeping;
 use crate::log::mover::{self, Mover};
 use crate::log::{Folder, Log, Making, Options, Refusal, State, this_boot};
 use crate::recorder::indexer::Indexer;
+use crate::recorder::lately::Place;
 use crate::recorder::shared::{Item, Shared};
 use crate::seal::Seal;
 use crate::store::Store;
@@ -192,12 +194,15 @@ impl Recorder {
                 shared.drop_call(at_ms, TOO_LARGE_REASON);
                 return Receipt { outcome: Outcome::Known(false) };
             }
-            let receipt = match shared.log.try_append(frame) {
-                Err(Refusal::Busy) => {
-                    let (receipt, outcome) = oneshot::channel();
-                    shared.queue(Item { frame: std::mem::take(frame), at_ms, receipt });
-                    Receipt { outcome: Outcome::Awaited(outcome) }
-                }
+            let id = (call.api == Api::OpenAiResponses).then_some(call.id);
+            let appended = shared.log.try_append(frame);
+            if appended == Err(Refusal::Busy) {
+                let (receipt, outcome) = oneshot::channel();
+                shared.queue(Item { frame: std::mem::take(frame), at_ms, id, receipt });
+                return Receipt { outcome: Outcome::Awaited(outcome) };
+            }
+            shared.keep_lately(id, &appended);
+            let receipt = match appended {
                 Ok(_) if shared.config.acknowledge == Acknowledge::Disk => {
                     let (receipt, outcome) = oneshot::channel();
                     writer::settle(shared, at_ms, Ok(Some(receipt)));
@@ -231,16 +236,29 @@ impl Recorder {
         self.inner.shared.flush()
     }
 
-    /// Returns a recorded call, also one that is still on its way to the tables; blocks.
+    /// Returns a recorded call of the Responses dialect, also one that is still on its way to the tables; blocks.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn find(&self, id: &str) -> Result<Option<Call>, Error> {
-        let found = self.inner.store.call(id)?;
-        if found.is_some() || !self.flush() {
-            return Ok(found);
+        let Inner { store, shared, .. } = &*self.inner;
+        // Asked before the tables are, so that a call that is moved meanwhile is found in one of both.
+        let place = shared.place(id);
+        if let Some(found) = store.call(id)? {
+            return Ok(Some(found));
         }
-        self.inner.store.call(id)
+        match place {
+            Place::Nowhere => return Ok(None),
+            Place::Log(number) => match shared.log.call(number) {
+                Ok(Some(found)) if found.id == id => return Ok(Some(found)),
+                // Its file may have been used again, for which the tables must have the call.
+                outcome => tracing::debug!(?outcome, "a call was moved while it was looked for"),
+            },
+            Place::Unknown => {
+                self.flush();
+            }
+        }
+        store.call(id)
     }
 
     /// Takes no more calls, writes what is queued, and waits for the threads to end; blocks.

@@ -123,7 +123,7 @@ impl Indexer {
     /// Tells how far the tables are. Once nothing is left they are as far as the log is, whatever numbers it left out.
     fn tell(&self) {
         let position = self.caught_up.unwrap_or(0).max(self.mover.position());
-        self.shared.progress(|progress| progress.position = position);
+        self.shared.moved(position);
     }
 
     fn fail(&mut self, error: &Error) {

@@ -8,14 +8,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::gap::Pending;
-use crate::log::Log;
+use crate::log::{Log, Refusal};
 use crate::recorder::bell::Bell;
+use crate::recorder::lately::{Lately, Place};
 use crate::recorder::{Acknowledge, RecorderConfig, RecorderStats};
 
 /// A call on its way to the writing thread.
 pub(super) struct Item {
     pub(super) frame: Vec<u8>,
     pub(super) at_ms: i64,
+    /// Its id, where a later call may go on from it.
+    pub(super) id: Option<String>,
     pub(super) receipt: oneshot::Sender<()>,
 }
 
@@ -48,6 +51,7 @@ pub(super) struct Shared {
     queue: Mutex<Queue>,
     waiting: Mutex<Vec<oneshot::Sender<()>>>,
     pending: Mutex<Pending>,
+    lately: Mutex<Lately>,
     progress: Mutex<Progress>,
     progressed: Condvar,
     is_closing: AtomicBool,
@@ -73,6 +77,7 @@ const BATCH_BYTES: usize = 4 << 20;
 impl Shared {
     pub(super) fn new(log: Log, config: RecorderConfig, gaps: Pending) -> Self {
         Self {
+            lately: Mutex::new(Lately::new(log.session() - 1)),
             log,
             config,
             writer: Bell::default(),
@@ -248,6 +253,29 @@ impl Shared {
     pub(super) fn progress(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut lock(&self.progress));
         self.progressed.notify_all();
+    }
+
+    /// Remembers a call in the log that a later one may go on from.
+    pub(super) fn keep_lately(&self, id: Option<String>, appended: &Result<u64, Refusal>) {
+        if let (Some(id), Ok(number)) = (id, appended) {
+            lock(&self.lately).keep(id, *number);
+        }
+    }
+
+    /// Notes how far the tables are, and tells those who wait for that.
+    pub(super) fn moved(&self, position: u64) {
+        self.progress(|progress| progress.position = position);
+        lock(&self.lately).forget(position);
+    }
+
+    /// Returns where a call is that the tables did not have a moment later.
+    pub(super) fn place(&self, id: &str) -> Place {
+        let is_queued = lock(&self.queue).calls > 0;
+        let moved_upto = lock(&self.progress).position;
+        match lock(&self.lately).place(id, moved_upto) {
+            Place::Nowhere if is_queued => Place::Unknown,
+            place => place,
+        }
     }
 
     /// Waits until the tables hold everything that is in the log now; false where they cannot take it.

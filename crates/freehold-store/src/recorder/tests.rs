@@ -22,7 +22,7 @@ fn item(at_ms: i64) -> (Item, oneshot::Receiver<()>) {
     let (receipt, outcome) = oneshot::channel();
     let mut frame = Vec::new();
     assert!(Options { bytes_max: 0, segment_bytes: 0, making: Making::Reserved, seal: None }.write(&call, &mut frame));
-    (Item { frame, at_ms, receipt }, outcome)
+    (Item { frame, at_ms, id: None, receipt }, outcome)
 }
 
 #[test]

@@ -25,13 +25,15 @@ pub(super) fn write(shared: &Shared) {
     shared.log.close();
 }
 
-fn append(shared: &Shared, batch: Vec<Item>) {
-    let (calls, bytes) = (batch.len(), batch.iter().map(|item| item.frame.len()).sum());
-    let (mut frames, rest): (Vec<_>, Vec<_>) =
-        batch.into_iter().map(|item| (item.frame, (item.at_ms, item.receipt))).unzip();
+fn append(shared: &Shared, mut batch: Vec<Item>) {
+    let mut frames: Vec<_> = batch.iter_mut().map(|item| std::mem::take(&mut item.frame)).collect();
+    let bytes = frames.iter().map(Vec::len).sum();
     let outcomes = shared.log.append(&mut frames);
-    shared.release(calls, bytes);
-    for ((at_ms, receipt), outcome) in rest.into_iter().zip(outcomes) {
+    for (item, outcome) in batch.iter_mut().zip(&outcomes) {
+        shared.keep_lately(item.id.take(), outcome);
+    }
+    shared.release(batch.len(), bytes);
+    for (Item { at_ms, receipt, .. }, outcome) in batch.into_iter().zip(outcomes) {
         match outcome {
             Ok(_) => settle(shared, at_ms, Ok(Some(receipt))),
             Err(refusal) => {

@@ -1,7 +1,7 @@
 //! Recording: receipts, limits, gaps and the end.
 
 use freehold_store::{Acknowledge, Error, ErrorKind, Gap, Receipt, RecorderConfig, Store};
-use freehold_wire::{Call, Digest, Instead, Kept, Reference, ReferenceKind, Usage};
+use freehold_wire::{Api, Call, Digest, Instead, Kept, Reference, ReferenceKind, Usage};
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::json;
 
@@ -55,15 +55,37 @@ async fn recorded_call_can_be_read_after_a_flush() {
 fn call_is_found_as_soon_as_it_is_recorded() {
     let (_home, store) = store();
     let recorder = store.recorder(roomy()).unwrap();
+    let answer = |id: &str, n| Call { api: Api::OpenAiResponses, ..call(id, n) };
     for n in 0..20 {
         let id = n.to_string();
         assert_eq!(recorder.find(&id).unwrap(), None);
-        assert!(recorder.record(call(&id, n)).wait());
-        assert_eq!(recorder.find(&id).unwrap(), Some(call(&id, n)));
+        assert!(recorder.record(answer(&id, n)).wait());
+        assert_eq!(recorder.find(&id).unwrap(), Some(answer(&id, n)));
     }
     recorder.close();
     assert!(recorder.find("7").unwrap().is_some());
     assert_eq!(recorder.find("none").unwrap(), None);
+}
+
+/// Whoever asks for an id that nobody knows, or for an answer of a moment ago, must not make the store work through all it has
+/// put off.
+#[test]
+fn looking_for_a_call_moves_nothing() {
+    let (home, store) = store();
+    let recorder = store.recorder(roomy()).unwrap();
+    assert!(recorder.record(call("first", 0)).wait());
+    assert!(recorder.flush());
+    // While another writes, the tables take nothing.
+    let mut other = Connection::open(home.path().join("freehold.db")).unwrap();
+    let writing = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let answer = Call { api: Api::OpenAiResponses, ..call("answer", 1) };
+    assert!(recorder.record(answer.clone()).wait());
+    assert_eq!(recorder.find("answer").unwrap(), Some(answer.clone()));
+    assert_eq!(recorder.find("none").unwrap(), None);
+    assert_eq!(recorder.stats().indexed, 1);
+    writing.rollback().unwrap();
+    assert!(recorder.flush());
+    assert_eq!(store.call("answer").unwrap(), Some(answer));
 }
 
 #[test]
