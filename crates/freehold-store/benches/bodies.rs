@@ -77,28 +77,17 @@ fn kept(calls: &[Call]) -> (Duration, Duration, u64) {
 
 fn call(id: String, run: &str, request: String, response: String) -> Call {
     Call {
-        id,
-        at_ms: 1_700_000_000_000,
-        api: Api::OpenAiChat,
         step: "agent".to_owned(),
         step_by: "head".to_owned(),
         run: Some(run.to_owned()),
         model: "large".to_owned(),
         upstream: "vendor".to_owned(),
-        served_model: None,
         streamed: response.starts_with("data:"),
         request: request.into_bytes(),
         response: response.into_bytes(),
         status: 200,
-        failure: None,
-        usage: None,
         timings: Timings { first_byte_us: None, total_us: 900_000 },
-        reference: None,
-        key: None,
-        is_estimated: false,
-        generation: 0,
-        attempts: Vec::new(),
-        kept: Kept::default(),
+        ..Call::new(id, 1_700_000_000_000, Api::OpenAiChat)
     }
 }
 

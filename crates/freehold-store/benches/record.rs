@@ -56,29 +56,19 @@ fn call(n: usize) -> Call {
     let spread = (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let fill =
         |bytes: usize| format!("{{\"n\":{spread},\"text\":\"{}\"}}", "lorem ipsum ".repeat(bytes / 12)).into_bytes();
+    let (id, at_ms) = (format!("{spread:016x}-{n:08x}"), 1_700_000_000_000 + n as i64 * 7);
     Call {
-        id: format!("{spread:016x}-{n:08x}"),
-        at_ms: 1_700_000_000_000 + n as i64 * 7,
-        api: Api::OpenAiChat,
         step: format!("step-{}", n % 7),
         step_by: "head".to_owned(),
         run: Some(format!("run-{:08}", n / 4)),
         model: ["large", "medium", "small"][n % 3].to_owned(),
         upstream: "vendor".to_owned(),
-        served_model: None,
         request: fill(REQUEST_BYTES),
         response: fill(RESPONSE_BYTES),
-        streamed: false,
         status: 200,
-        failure: None,
         usage: Some(Usage { input: 400, cache_read: 0, output: 90, ..Usage::default() }),
         timings: Timings { first_byte_us: Some(200_000), total_us: 900_000 },
-        reference: None,
-        key: None,
-        is_estimated: false,
-        generation: 0,
-        attempts: Vec::new(),
-        kept: freehold_wire::Kept::default(),
+        ..Call::new(id, at_ms, Api::OpenAiChat)
     }
 }
 

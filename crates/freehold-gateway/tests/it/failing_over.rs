@@ -8,7 +8,7 @@ use freehold_wire::{Api, Call};
 
 use crate::caller::{self, Piece, Reply};
 use crate::house::{self, House};
-use crate::mock::Mock;
+use crate::mock::{Deserted, Mock};
 
 const CHAT: &str = "/v1/chat/completions";
 const REQUEST: &str = r#"{"model":"gpt-4o","messages":[]}"#;
@@ -18,10 +18,6 @@ fn vendor(name: &str, addr: SocketAddr, change: impl FnOnce(&mut Upstream)) -> U
     let mut upstream = house::upstream(name, addr, &Api::DIALECTS);
     change(&mut upstream);
     upstream
-}
-
-async fn deserted() -> SocketAddr {
-    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// Who was asked in vain: upstream, model and kind of failure.
@@ -89,10 +85,10 @@ fn upstream_is_asked_once_where_nothing_is_set() {
 #[test]
 fn others_stand_in_for_one_that_fails_in_their_order() {
     house::run(async {
-        let (mut first, mut last) = (Mock::start().await, Mock::start().await);
+        let (mut first, gone, mut last) = (Mock::start().await, Deserted::new(), Mock::start().await);
         let upstreams = vec![
             vendor("first", first.addr, |vendor| vendor.fallback = vec!["gone".into(), "last/qwen".into()]),
-            vendor("gone", deserted().await, |_| ()),
+            vendor("gone", gone.addr, |_| ()),
             vendor("last", last.addr, |_| ()),
         ];
         let house = House::new(house::config(upstreams)).await;
@@ -125,10 +121,10 @@ fn others_stand_in_for_one_that_fails_in_their_order() {
 #[test]
 fn answer_of_the_upstream_comes_back_where_nobody_can_stand_in() {
     house::run(async {
-        let mut mock = Mock::start().await;
+        let (mut mock, gone) = (Mock::start().await, Deserted::new());
         let upstreams = vec![
             vendor("vendor", mock.addr, |vendor| vendor.fallback = vec!["gone".into()]),
-            vendor("gone", deserted().await, |_| ()),
+            vendor("gone", gone.addr, |_| ()),
         ];
         let house = House::new(house::config(upstreams)).await;
         let socket = posted(&house).await;
@@ -145,8 +141,8 @@ fn answer_of_the_upstream_comes_back_where_nobody_can_stand_in() {
 #[test]
 fn moved_step_goes_back_to_its_incumbent_while_its_server_is_away() {
     house::run(async {
-        let mut mock = Mock::start().await;
-        let upstreams = vec![vendor("vendor", mock.addr, |_| ()), vendor("own", deserted().await, |_| ())];
+        let (mut mock, away) = (Mock::start().await, Deserted::new());
+        let upstreams = vec![vendor("vendor", mock.addr, |_| ()), vendor("own", away.addr, |_| ())];
         let moves = [("triage", "own", "qwen"), ("reply", "engine", "absent")];
         let house = House::with_routes(house::config(upstreams), house::generation(1, &moves)).await;
         let headers = "x-freehold-step: triage\r\nauthorization: Bearer callers\r\n";
@@ -224,8 +220,9 @@ fn upstream_that_keeps_callers_waiting_is_said_to_rest_where_there_is_nobody_els
 fn upstream_that_refuses_connections_is_asked_all_the_same_where_there_is_nobody_else() {
     house::run(async {
         let breaker = Breaker { failures_max: 1, pause: Duration::from_secs(600) };
-        let gone = vendor("gone", deserted().await, |vendor| vendor.breaker = breaker);
-        let house = House::new(house::config(vec![gone])).await;
+        let gone = Deserted::new();
+        let vendor = vendor("gone", gone.addr, |vendor| vendor.breaker = breaker);
+        let house = House::new(house::config(vec![vendor])).await;
         for _ in 0..3 {
             assert_eq!(Reply::read(posted(&house).await).await.status, 502);
         }

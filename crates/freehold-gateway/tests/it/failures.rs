@@ -8,16 +8,10 @@ use freehold_wire::Api;
 
 use crate::caller::{self, Reply};
 use crate::house::{self, House};
-use crate::mock::Mock;
+use crate::mock::{Deserted, Mock};
 
 const CHAT: &str = "/v1/chat/completions";
 const REQUEST: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"secret words"}]}"#;
-
-/// Returns an address on loopback where nobody listens.
-async fn deserted() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
-}
 
 async fn refused(house: &House, mut reply: Reply) -> (u16, String, String) {
     let error = reply.json().await;
@@ -31,7 +25,8 @@ async fn refused(house: &House, mut reply: Reply) -> (u16, String, String) {
 #[test]
 fn upstream_that_cannot_be_reached_is_named() {
     house::run(async {
-        let house = House::new(house::config(vec![house::upstream("vendor", deserted().await, &Api::DIALECTS)])).await;
+        let away = Deserted::new();
+        let house = House::new(house::config(vec![house::upstream("vendor", away.addr, &Api::DIALECTS)])).await;
         let reply = caller::post(house.addr, CHAT, "", REQUEST).await;
         assert_eq!(reply.header("x-freehold-served-by"), Some("vendor/gpt-4o"));
         let (status, message, kind) = refused(&house, reply).await;

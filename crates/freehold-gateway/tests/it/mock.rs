@@ -1,9 +1,9 @@
 //! An upstream whose answers are written byte by byte by the test.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -11,6 +11,20 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Mock {
     pub addr: SocketAddr,
     exchanges: mpsc::UnboundedReceiver<Exchange>,
+}
+
+/// An address on loopback where nobody listens, and where nobody else can begin to while this is held.
+pub(crate) struct Deserted {
+    pub addr: SocketAddr,
+    _socket: TcpSocket,
+}
+
+impl Deserted {
+    pub(crate) fn new() -> Deserted {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Deserted { addr: socket.local_addr().unwrap(), _socket: socket }
+    }
 }
 
 /// One request, and the socket on which to answer it.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use freehold_wire::{Api, Call, Failure, Reference, Timings};
+use freehold_wire::{Api, Call, Failure, Reference};
 use freehold_workflow::{Marks, identify};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -93,10 +93,8 @@ fn spelt(fields: Fields<'_>, default_at_ms: i64) -> Result<Call, LineError> {
         (Some(_), ..) => Err(LineError::Field { field: "response_events", found: "given beside another".to_owned() }),
         (None, response, error) => answered(api, response, error),
     }?;
+    let at_ms = fields.at.map_or(Ok(default_at_ms), at_ms)?;
     Ok(Call {
-        id: fields.id.into_owned(),
-        at_ms: fields.at.map_or(Ok(default_at_ms), at_ms)?,
-        api,
         step: identity.step,
         step_by: identity.by.as_str().to_owned(),
         run: identity.run,
@@ -109,13 +107,8 @@ fn spelt(fields: Fields<'_>, default_at_ms: i64) -> Result<Call, LineError> {
         status: answered.status,
         failure: answered.failure,
         usage: answered.usage,
-        timings: Timings::default(),
         reference: fields.reference,
-        key: None,
-        is_estimated: false,
-        generation: 0,
-        attempts: Vec::new(),
-        kept: freehold_wire::Kept::default(),
+        ..Call::new(fields.id, at_ms, api)
     })
 }
 

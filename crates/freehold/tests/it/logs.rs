@@ -104,10 +104,10 @@ fn body(model: &str) -> String {
 }
 
 fn configuration(vendor: &str) -> String {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Port 1 is nobody's; a free one could be another test's a moment later.
     format!(
         "[observe]\naccess_log = true\n\n[[upstream]]\nname = \"vendor\"\nbase_url = \"http://{vendor}\"\napis = [\"openai.chat\"]\n\n\
-         [[upstream]]\nname = \"gone\"\nbase_url = \"http://{gone}\"\napis = [\"openai.chat\"]\nkey = \"${{VENDOR_KEY}}\"\nmodels = [\"lost\"]\n"
+         [[upstream]]\nname = \"gone\"\nbase_url = \"http://127.0.0.1:1\"\napis = [\"openai.chat\"]\nkey = \"${{VENDOR_KEY}}\"\nmodels = [\"lost\"]\n"
     )
 }
 
