@@ -189,6 +189,9 @@ impl Error {
             Error::Recording { .. } => {
                 "stop the other `freehold up`, or name another folder with --home or FREEHOLD_HOME"
             }
+            Error::Open { source, .. } if source.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                "make room on the disk, or name a folder on another one with --home or FREEHOLD_HOME"
+            }
             Error::Home { .. } | Error::Lock { .. } | Error::Log { .. } | Error::Open { .. } => {
                 "name a folder that can be written with --home or FREEHOLD_HOME"
             }

@@ -51,8 +51,12 @@ fn on_a_full_disk(disk: &Path) {
     assert_eq!((stats.recorded, stats.dropped), (0, 2));
     assert!(stats.last_error.unwrap().contains("space"));
     assert!(store.call("before").unwrap().is_some(), "reading goes on");
+    // A store that is not there yet needs room to begin with.
+    let new = disk.join("new");
+    assert!(Store::open(&new).err().unwrap().hint().unwrap().contains("room"));
 
     filler.set_len(0).unwrap();
+    assert_eq!(Store::open(&new).unwrap().gaps().unwrap(), []);
     let mut at_ms = 4;
     while !record(&recorder, at_ms) {
         at_ms += 1;
