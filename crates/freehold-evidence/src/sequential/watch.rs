@@ -62,6 +62,9 @@ pub struct State {
 /// [`Sequence::Betting`] at any number of cases (Waudby-Smith and Ramdas 2024, JRSS-B 86:1, aGRAPA bets with a floor, the
 /// limits by inverting the same bets), for [`Sequence::Asymptotic`] in the limit of many.
 ///
+/// A prior makes the first bets; those on `adequate` are held near "no difference" for a sixth of the cases that equal
+/// models need, which decides them sooner. Bets stay above a floor, so that the limits say something on both sides.
+///
 /// The unit is what is independent of what came before: where cases come in clusters (runs, users, documents), feed the
 /// mean difference of each cluster, in the order in which the clusters were completed. The limits are then those of the
 /// mean over clusters, each counting the same whatever its size. Memory grows by 32 bytes with each difference; where it

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod bootstrap;
+mod calibration;
 mod cascade;
 mod check;
 mod decision;

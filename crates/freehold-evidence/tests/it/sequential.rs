@@ -231,6 +231,25 @@ proptest! {
         prop_assert!(grids[1].log_evidence() >= grids[0].log_evidence() - 1e-9);
     }
 
+    /// Exchanging the two models mirrors the limits of both charts.
+    #[test]
+    fn swapping_the_models_mirrors_the_limits(differences in differences()) {
+        let mut bernstein = [Bernstein::new(0.05).expect("legal"), Bernstein::new(0.05).expect("legal")];
+        let mut asymptotic = [100.0, 100.0].map(|cases| Asymptotic::new(0.05, cases).expect("legal"));
+        for difference in differences {
+            for (mirror, sign) in [1.0, -1.0].into_iter().enumerate() {
+                bernstein[mirror].observe(sign * difference).expect("legal");
+                asymptotic[mirror].observe(sign * difference).expect("legal");
+            }
+            for [(lower, upper), mirrored] in [
+                [bernstein[0].limits(), bernstein[1].limits()],
+                [asymptotic[0].limits(), asymptotic[1].limits()],
+            ] {
+                prop_assert!((lower + mirrored.1).abs() < 1e-9 && (upper + mirrored.0).abs() < 1e-9);
+            }
+        }
+    }
+
     /// The evidence of a grid does not depend on the order of the cases.
     #[test]
     fn grid_forgets_the_order(differences in differences()) {

@@ -1,0 +1,87 @@
+//! The tables of the documentation at reduced size: error rates under what is stated, and cases that sequential looks save.
+
+use freehold_evidence::decision::Rule;
+use freehold_evidence::multiplicity;
+use freehold_evidence::sequential::Sequence;
+
+#[path = "../../examples/calibration/figures.rs"]
+#[expect(dead_code, reason = "the program that prints the tables uses all of it, the test a part")]
+mod figures;
+
+use figures::{Setting, Truth};
+
+const NOMINAL: f64 = 0.05;
+
+fn rule(margin: f64) -> Rule {
+    Rule::new(margin, 1.0 - NOMINAL).expect("legal")
+}
+
+/// What a share over `draws` may come to by chance alone, where the true one is `share`.
+fn ceiling(share: f64, draws: usize) -> f64 {
+    share + 3.0 * (share * (1.0 - share) / draws as f64).sqrt()
+}
+
+/// Exact, no simulation: at most 0.7 points over the nominal level.
+#[test]
+fn tango_at_the_margin_is_wrong_as_rarely_as_it_says() {
+    for cases in [50, 100, 200, 500] {
+        for (margin, discordance) in [(0.02, 0.02), (0.02, 0.1), (0.05, 0.05), (0.05, 0.1), (0.05, 0.2), (0.05, 0.4)] {
+            let truth = Truth { discordance, difference: -margin };
+            let level = figures::tango_adequate(cases, truth, &rule(margin));
+            assert!(level <= NOMINAL + 0.007, "n={cases} margin={margin} discordance={discordance}: {level}");
+        }
+    }
+}
+
+/// Looking after every case: neither verdict falls wrongly more often than stated where the truth lies on the margin.
+#[test]
+fn looking_after_every_case_keeps_the_level() {
+    for (discordance, pilot) in [(0.1, 0), (0.1, 100), (0.25, 0), (0.25, 100)] {
+        let truth = Truth { discordance, difference: -0.05 };
+        let setting =
+            Setting { sequence: Sequence::Betting, rule: rule(0.05), pilot, cases_max: 1_000, streams: 1_000 };
+        let streams = figures::watch_streams(&setting, 81, |random| truth.draw(random));
+        println!("{discordance} pilot {pilot}: {:.3} {:.3}", streams.adequate, streams.not_adequate);
+        for share in [streams.adequate, streams.not_adequate] {
+            assert!(share <= ceiling(NOMINAL, 1_000), "discordance {discordance}, pilot {pilot}: {share}");
+        }
+        assert!(streams.adequate >= 0.01, "needlessly timid: {}", streams.adequate);
+    }
+}
+
+/// Equal models cost no more than a fixed test of power 0.8 in the median, and clear cases far less.
+#[test]
+fn sequential_looks_save_cases_in_the_median() {
+    let fixed = figures::fixed_cases(0.15, &rule(0.05));
+    for (difference, pilot, share_max) in [(0.0, 100, 1.05), (0.1, 0, 0.6), (-0.15, 0, 0.6)] {
+        let truth = Truth { discordance: 0.15, difference };
+        let setting =
+            Setting { sequence: Sequence::Betting, rule: rule(0.05), pilot, cases_max: 4 * fixed, streams: 600 };
+        let median = figures::watch_streams(&setting, 82, |random| truth.draw(random)).stop(0.5);
+        println!("difference {difference}: {median} cases in the median, fixed {fixed}");
+        assert!(median as f64 <= share_max * fixed as f64, "difference {difference}: {median} of {fixed}");
+    }
+}
+
+#[test]
+fn equal_models_are_rolled_back_as_rarely_as_stated() {
+    for (difference, alpha) in [(0.0, 0.05), (0.0, 0.1), (-0.05, 0.1)] {
+        let truth = Truth { discordance: 0.2, difference };
+        let (share, _) = figures::rollbacks(truth, 0.05, alpha, (1_000, 1_000, 83));
+        println!("difference {difference} at {alpha}: {share:.3}");
+        assert!(share <= ceiling(alpha, 1_000), "difference {difference} at {alpha}: {share}");
+    }
+    let (found, median) = figures::rollbacks(Truth { discordance: 0.4, difference: -0.3 }, 0.05, 0.1, (200, 1_000, 84));
+    assert!(found >= 0.99 && median.is_some_and(|cases| cases < 60), "{found} {median:?}");
+}
+
+#[test]
+fn adjusted_claims_are_wrong_as_rarely_as_stated() {
+    let plain = figures::several_steps(|p_values| Ok(p_values.to_vec()), &rule(0.05), 500, 85);
+    let holm = figures::several_steps(multiplicity::holm, &rule(0.05), 500, 85);
+    let shares = figures::several_steps(multiplicity::benjamini_hochberg, &rule(0.05), 500, 85);
+    println!("{plain:?} {holm:?} {shares:?}");
+    assert!(plain.any_wrong > 0.15, "what is guarded against must be there: {plain:?}");
+    assert!(holm.any_wrong <= ceiling(NOMINAL, 500) && shares.share_wrong <= ceiling(NOMINAL, 500));
+    assert!(shares.made > holm.made && shares.any_wrong > holm.any_wrong);
+}
