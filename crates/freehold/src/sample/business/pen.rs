@@ -1,6 +1,7 @@
 //! Turns phrase patterns into text: `[a|b|~c]` picks one alternative, `{slot}` is filled with a fact.
 //!
-//! An alternative or phrase that begins with `~` is held out: never written into a training ticket.
+//! An alternative or phrase that begins with `~` is held out: never written into a training ticket. One that begins
+//! with `+` stands in training tickets alone, where it widens what a model reads and leaves the other splits as they were.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -48,8 +49,12 @@ impl<'a, R: Rng> Pen<'a, R> {
         let sees_held_out = self.split != Split::Train && self.rng.random_bool(HELD_OUT_CHANCE);
         let visible: Vec<&'p str> = pool
             .iter()
-            .filter(|entry| sees_held_out || !entry.starts_with('~'))
-            .map(|entry| entry.strip_prefix('~').unwrap_or(entry))
+            .filter(|entry| match entry.as_bytes().first() {
+                Some(b'~') => sees_held_out,
+                Some(b'+') => self.split == Split::Train,
+                _ => true,
+            })
+            .map(|entry| entry.strip_prefix(['~', '+']).unwrap_or(entry))
             .collect();
         visible.choose(self.rng).copied().unwrap_or_default()
     }
