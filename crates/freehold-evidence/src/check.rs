@@ -12,6 +12,7 @@ mod chrf;
 mod describe;
 mod fields;
 mod given;
+mod grading;
 mod json;
 mod line;
 mod numeric;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use freehold::assess::{Assessor, Question, Rerun};
+use freehold::assess::{Assessor, Looks, Question, Rerun};
 use freehold::config::{Layers, Settings};
 use freehold::facts::{PriceBook, Sellers};
 use freehold::sample::business::{self, Earlier, Split, StepName};
@@ -114,6 +114,7 @@ async fn assessed(settings: &Settings, calls: &[Call]) -> anyhow::Result<Duratio
         check: None,
         cases_max: calls.len(),
         concurrency: 8,
+        looks: Looks::Once,
         seed: 1,
         rerun: Rerun::Never,
     };

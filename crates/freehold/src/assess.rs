@@ -6,14 +6,18 @@ mod ask;
 mod busy;
 mod cases;
 mod counting;
+mod design;
+mod expect;
 mod ledger;
 mod money;
 mod order;
 mod plan;
+mod prospect;
 mod reference;
 mod replay;
 pub mod result;
 mod score;
+mod sequence;
 mod subsets;
 
 use std::path::PathBuf;
@@ -22,9 +26,11 @@ use std::time::Instant;
 use freehold_store::Store;
 
 pub(crate) use cases::{output, recorded};
-pub use counting::{Progress, Standing};
+pub use counting::{Evidence, Progress, Standing};
+pub use design::Looks;
 pub use ledger::Look;
 pub use plan::{Plan, Question, Rerun};
+pub use prospect::{Outlook, OutlookLine};
 pub(crate) use replay::CANDIDATE;
 pub use result::AssessmentResult;
 pub use subsets::Divider;
@@ -69,7 +75,7 @@ impl Assessor<'_> {
         let Trial { question, target, chosen } = trial;
         let lock = target.own_model(self.settings).map(plan::lock_of).transpose()?;
         let arms = ask::Arms::prepare(self, trial, engine).await?;
-        let plan = Plan::of(question, chosen, &arms, lock)?;
+        let plan = Plan::of(self.store, question, chosen, &arms, lock)?;
         let head = plan.begin(self.store, question, chosen)?;
         let begun = Instant::now();
         let mut counting = counting::Counting::new(chosen, &plan, progress);
@@ -106,8 +112,16 @@ fn result_of(
     judged: score::Judged,
     took: &Took<'_>,
 ) -> AssessmentResult {
+    let cost = money::cost(assessor, took.chosen, took.arms, took.replays);
+    let saved = money::saved(took.chosen, took.arms, took.replays, &cost);
     let mut notes = judged.notes;
     notes.splice(0..0, took.chosen.notes.iter().chain(&took.arms.notes).cloned());
+    notes.splice(
+        0..0,
+        plan.told(&judged.row, judged.cases.len())
+            .into_iter()
+            .chain(saved.iter().map(|saved| saved.told(judged.cases.len()))),
+    );
     AssessmentResult {
         row: judged.row,
         id: head.id.clone(),
@@ -119,13 +133,14 @@ fn result_of(
         cases: judged.cases,
         disagreements: judged.disagreements,
         looks: Vec::new(),
-        cost: money::cost(assessor, took.chosen, took.arms, took.replays),
+        cost,
         lock: plan.lock.clone(),
         is_simulated_incumbent: took.arms.incumbent_is_simulated,
         replay: result::ReplayFigures {
             wall_ms: u64::try_from(took.wall.as_millis()).unwrap_or(u64::MAX),
-            generations: took.replays.asked,
-            resumed: took.replays.resumed,
+            generations: took.replays.asked.iter().sum(),
+            resumed: took.replays.resumed.iter().sum(),
         },
+        saved,
     }
 }

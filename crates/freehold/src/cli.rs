@@ -11,6 +11,7 @@ mod import;
 mod keys;
 mod label;
 mod move_step;
+mod plan;
 mod rollback;
 pub(crate) mod step_lines;
 mod steps;
@@ -64,6 +65,7 @@ enum Command {
     Export(export::Arguments),
     Steps(steps::Arguments),
     Costs(costs::Arguments),
+    Plan(plan::Arguments),
     Assess(assess::Arguments),
     Label(label::Arguments),
     Check(check::Arguments),
@@ -113,6 +115,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Export(command) => export::run(&place, &command),
         Command::Steps(command) => steps::run(&place, &command),
         Command::Costs(command) => costs::run(&place, &command),
+        Command::Plan(command) => plan::run(&place, &command),
         Command::Assess(command) => assess::run(&place, &command),
         Command::Label(command) => label::run(&place, &command),
         Command::Check(command) => check::run(&place, &command),

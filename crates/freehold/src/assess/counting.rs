@@ -1,11 +1,15 @@
 //! Counts cases in their order: one counts only when all before it are in, so that who answers first cannot bias anything.
 
 use freehold_evidence::check::Score;
+use freehold_evidence::sequential::Watch;
+use freehold_evidence::{Rule, Verdict};
 use freehold_store::Replay;
 
 use super::cases::{Case, Chosen, output};
+use super::design::Design;
 use super::plan::Plan;
 use super::replay::Replays;
+use super::sequence::share_of_way;
 
 /// Told after every replay that is kept.
 pub type Progress = dyn Fn(&Standing) + Send + Sync;
@@ -17,6 +21,17 @@ pub struct Standing {
     pub counted: u64,
     /// Cases that will be counted at most.
     pub cases: u64,
+    /// The evidence so far, as shares of what decides; `None` where it is looked at only in the end.
+    pub evidence: Option<Evidence>,
+}
+
+/// How near a decision is: 1 decides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence {
+    /// For adequate.
+    pub adequate: f64,
+    /// For not adequate.
+    pub not_adequate: f64,
 }
 
 /// How one case was scored.
@@ -47,29 +62,55 @@ pub(super) struct Counting<'a> {
     progress: &'a Progress,
     units: usize,
     scores: Vec<Scores>,
+    watching: Option<Watching>,
+}
+
+/// What is watched on the way.
+struct Watching {
+    rule: Rule,
+    whole: Watch,
+    /// Whether declared subsets are decided as well, on all cases: then only `not_adequate` ends it before.
+    has_subsets: bool,
 }
 
 impl<'a> Counting<'a> {
     pub(super) fn new(chosen: &'a Chosen, plan: &'a Plan, progress: &'a Progress) -> Self {
-        Counting { chosen, plan, progress, units: 0, scores: Vec::new() }
+        let watching = match &plan.design {
+            Design::Once { .. } => None,
+            Design::Always(always) => Some(Watching {
+                rule: plan.rule,
+                whole: always.test.watch(&plan.rule),
+                has_subsets: !plan.divided.is_empty(),
+            }),
+        };
+        Counting { chosen, plan, progress, units: 0, scores: Vec::new(), watching }
     }
 
     /// Counts every unit whose cases are all in, up to the first that is not, or until enough is known.
-    pub(super) fn advance(&mut self, replays: &Replays) {
+    pub(super) fn advance(&mut self, replays: &Replays) -> anyhow::Result<()> {
         while let Some(end) = self.next_end().filter(|_| !self.is_over()) {
-            let cases = &self.chosen.cases[self.scores.len()..end];
+            let begin = self.scores.len();
+            let cases = &self.chosen.cases[begin..end];
             if !cases.iter().all(|case| self.is_in(case, replays)) {
                 break;
             }
             self.scores.extend(cases.iter().map(|case| score(self.plan, case, replays)));
             self.units += 1;
+            if let Some(watching) = &mut self.watching {
+                watching.whole.observe(mean(&self.scores[begin..]))?;
+            }
         }
-        (self.progress)(&Standing { counted: self.scores.len() as u64, cases: self.chosen.cases.len() as u64 });
+        (self.progress)(&Standing {
+            counted: self.scores.len() as u64,
+            cases: self.chosen.cases.len() as u64,
+            evidence: self.watching.as_ref().map(Watching::evidence),
+        });
+        Ok(())
     }
 
     /// Returns whether nothing more is to be counted.
     pub(super) fn is_over(&self) -> bool {
-        self.next_end().is_none()
+        self.next_end().is_none() || self.watching.as_ref().is_some_and(Watching::is_decided)
     }
 
     /// Returns the first place among the cases that may not be asked yet, `ahead` beyond the unit that is next.
@@ -89,6 +130,36 @@ impl<'a> Counting<'a> {
     fn is_in(&self, case: &Case, replays: &Replays) -> bool {
         replays.candidate(case).is_some() && (!self.plan.has_rerun || replays.rerun(case).is_some())
     }
+}
+
+impl Watching {
+    fn is_decided(&self) -> bool {
+        match self.whole.verdict() {
+            Verdict::NotAdequate => true,
+            Verdict::Adequate => !self.has_subsets,
+            Verdict::Undecided => false,
+        }
+    }
+
+    fn evidence(&self) -> Evidence {
+        let state = self.whole.state();
+        let level = -(1.0 - self.rule.confidence()).ln();
+        let share = |log: f64| (log / level).clamp(0.0, 1.0);
+        match (state.log_evidence_adequate, state.log_evidence_not_adequate) {
+            (Some(adequate), Some(not_adequate)) => {
+                Evidence { adequate: share(adequate), not_adequate: share(not_adequate) }
+            }
+            _ => {
+                let way = share_of_way(&state, &self.rule);
+                let is_above = state.difference > -self.rule.margin();
+                Evidence { adequate: if is_above { way } else { 0.0 }, not_adequate: if is_above { 0.0 } else { way } }
+            }
+        }
+    }
+}
+
+fn mean(unit: &[Scores]) -> f64 {
+    unit.iter().map(Scores::difference).sum::<f64>() / unit.len() as f64
 }
 
 fn score(plan: &Plan, case: &Case, replays: &Replays) -> Scores {

@@ -6,7 +6,7 @@ use super::Assessor;
 use super::ask::{Arms, Asked};
 use super::cases::Chosen;
 use super::replay::Replays;
-use super::result::Cost;
+use super::result::{Cost, Saved};
 use crate::facts::Tariff;
 
 /// Works out time and money of both sides.
@@ -44,7 +44,24 @@ pub(super) fn cost(assessor: &Assessor<'_>, chosen: &Chosen, arms: &Arms, replay
     }
 }
 
-fn usd_per_1k(tariff: Option<Tariff>, usages: &[Usage]) -> Option<f64> {
+/// Returns what was not asked because it was decided before; `None` where everything was.
+pub(super) fn saved(chosen: &Chosen, arms: &Arms, replays: &Replays, cost: &Cost) -> Option<Saved> {
+    let cases = chosen.cases.len() as u64;
+    let left = |arm: usize| cases.saturating_sub(replays.asked[arm] + replays.resumed[arm]);
+    let (candidate, rerun) = (left(0), if arms.rerun.is_some() { left(1) } else { 0 });
+    if candidate + rerun == 0 {
+        return None;
+    }
+    let usd = |calls: u64, per_1k: Option<f64>| if calls == 0 { Some(0.0) } else { Some(per_1k? * calls as f64 / 1e3) };
+    let of_candidate = match &arms.candidate {
+        Asked::Engine { .. } => Some(0.0),
+        Asked::Upstream { .. } => usd(candidate, cost.candidate_usd_per_1k),
+    };
+    let total = of_candidate.zip(usd(rerun, cost.incumbent_usd_per_1k)).map(|(candidate, rerun)| candidate + rerun);
+    Some(Saved { cases_max: cases, calls: candidate + rerun, usd: total.filter(|usd| *usd > 0.0) })
+}
+
+pub(super) fn usd_per_1k(tariff: Option<Tariff>, usages: &[Usage]) -> Option<f64> {
     let tariff = tariff?;
     let costs: Option<Vec<u64>> = usages.iter().map(|usage| tariff.cost_microusd(usage)).collect();
     let costs = costs.filter(|costs| !costs.is_empty())?;

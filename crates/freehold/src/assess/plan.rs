@@ -8,8 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::ask::Arms;
 use super::cases::Chosen;
+use super::design::{Design, Looks};
 use super::ledger;
-use super::subsets::Divider;
+use super::result::Row;
+use super::subsets::{self, Divided, Divider};
 use crate::config::Model;
 use crate::exit::Fault;
 
@@ -32,7 +34,9 @@ pub struct Question {
     pub cases_max: usize,
     /// The most replays in flight at an upstream.
     pub concurrency: usize,
-    /// Seed of the sampling of cases.
+    /// When the data is looked at.
+    pub looks: Looks,
+    /// Seed of the sampling and of the order of cases.
     pub seed: u64,
     /// Whether the incumbent is asked again.
     pub rerun: Rerun,
@@ -58,18 +62,25 @@ pub struct Plan {
     pub lock: Option<Value>,
     /// Whether there is an A/A arm.
     pub has_rerun: bool,
+    /// The margin and the confidence.
+    pub rule: Rule,
+    pub(super) design: Design,
+    pub(super) divided: Vec<Divided>,
     whole: Value,
 }
 
 impl Plan {
     /// Fixes the plan.
-    pub(super) fn of(question: &Question, chosen: &Chosen, arms: &Arms, lock: Option<Value>) -> Result<Self, Fault> {
-        let check = match &question.check {
-            Some(spec) => Check::parse(spec, chosen.schema())
-                .map_err(|error| Fault::input(format!("the check {spec:?} cannot be used")).because(error))?,
-            None => chosen.default_check(),
-        };
+    pub(super) fn of(
+        store: &Store,
+        question: &Question,
+        chosen: &Chosen,
+        arms: &Arms,
+        lock: Option<Value>,
+    ) -> anyhow::Result<Self> {
+        let check = check_of(question, chosen)?;
         let has_rerun = arms.rerun.is_some();
+        let design = Design::of(store, question, chosen, &check)?;
         let whole = json!({
             "format": 2,
             "cases_sha256": digest(chosen),
@@ -78,6 +89,7 @@ impl Plan {
             "order": "random units",
             "seed": question.seed,
             "step_versions": ledger::step_versions(chosen),
+            "design": design.declared(),
             "incumbent": chosen.incumbent.to_string(),
             "reference": chosen.reference,
             "check": check.name(),
@@ -87,7 +99,20 @@ impl Plan {
             "lock": lock,
             "subsets": question.subsets.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
-        Ok(Plan { check, lock, has_rerun, whole })
+        let divided = subsets::divide(&question.subsets, &chosen.cases);
+        Ok(Plan { check, lock, has_rerun, rule: question.rule, design, divided, whole })
+    }
+
+    /// Returns what a reader must know of how it was decided, on `counted` cases.
+    pub(super) fn told(&self, row: &Row, counted: usize) -> Vec<String> {
+        let mut told: Vec<String> = self.design.note().into_iter().collect();
+        if row.n < counted as u64 {
+            told.push(format!(
+                "the whole was decided after {} cases; all were asked because subsets are declared, which are decided on all",
+                row.n
+            ));
+        }
+        told
     }
 
     /// Begins the assessment in the store, or finds the equal one that broke off.
@@ -105,6 +130,15 @@ impl Plan {
         };
         store.begin_assessment(&head)?;
         Ok(head)
+    }
+}
+
+/// Returns the check that was asked for, or the one that fits the step's shape.
+pub(super) fn check_of(question: &Question, chosen: &Chosen) -> Result<Check, Fault> {
+    match &question.check {
+        Some(spec) => Check::parse(spec, chosen.schema())
+            .map_err(|error| Fault::input(format!("the check {spec:?} cannot be used")).because(error)),
+        None => Ok(chosen.default_check()),
     }
 }
 

@@ -32,10 +32,10 @@ const AHEAD: usize = 2;
 pub(super) struct Replays {
     candidate: HashMap<String, Replay>,
     rerun: HashMap<String, Replay>,
-    /// Generations asked for now, those in flight when it was decided included.
-    pub(super) asked: u64,
-    /// Replays found done.
-    pub(super) resumed: u64,
+    /// Generations asked for now, of the candidate and of the incumbent; those in flight when it was decided included.
+    pub(super) asked: [u64; 2],
+    /// Replays found done, of the candidate and of the incumbent.
+    pub(super) resumed: [u64; 2],
     /// Time in which the candidate had something to do, and the cases it answered in it; only what was asked for now.
     pub(super) candidate_busy: Option<(std::time::Duration, u64)>,
 }
@@ -74,14 +74,14 @@ pub(super) async fn run(course: &Course<'_>, counting: &mut Counting<'_>) -> any
     for replay in course.store.replays(course.assessment)? {
         replays.put(replay);
     }
-    replays.resumed = (replays.candidate.len() + replays.rerun.len()) as u64;
-    counting.advance(&replays);
+    replays.resumed = [replays.candidate.len() as u64, replays.rerun.len() as u64];
+    counting.advance(&replays)?;
     if counting.is_over() {
         return Ok(replays);
     }
-    let (busy, asked) = (Busy::default(), AtomicU64::new(0));
+    let (busy, asked) = (Busy::default(), [AtomicU64::new(0), AtomicU64::new(0)]);
     ask_and_keep(course, counting, &mut replays, (&busy, &asked)).await?;
-    replays.asked = asked.into_inner();
+    replays.asked = asked.map(AtomicU64::into_inner);
     replays.candidate_busy = busy.figures();
     Ok(replays)
 }
@@ -90,12 +90,12 @@ async fn ask_and_keep(
     course: &Course<'_>,
     counting: &mut Counting<'_>,
     replays: &mut Replays,
-    (busy, asked): (&Busy, &AtomicU64),
+    (busy, asked): (&Busy, &[AtomicU64; 2]),
 ) -> anyhow::Result<()> {
     let (gate, open) = watch::channel(counting.limit(course.ahead()));
     let (sender, receiver) = mpsc::channel(UNKEPT_MAX);
-    let lane = |arm: &'static str, busy| Lane { arm, asked, busy, open: open.clone(), sender: sender.clone() };
-    let (candidate, rerun) = (lane(CANDIDATE, Some(busy)), lane(RERUN, None));
+    let lane = |arm, asked, busy| Lane { arm, asked, busy, open: open.clone(), sender: sender.clone() };
+    let (candidate, rerun) = (lane(CANDIDATE, &asked[0], Some(busy)), lane(RERUN, &asked[1], None));
     drop((sender, open));
     let candidate = candidate.ask(&course.arms.candidate, course.left(|case| replays.candidate(case).is_none()));
     let rerun_left = course.left(|case| replays.rerun(case).is_none());
@@ -186,7 +186,7 @@ async fn keep(
         let written =
             tokio::task::spawn_blocking(move || store.add_replays(&assessment, &written).map(|()| written)).await??;
         written.into_iter().for_each(|replay| replays.put(replay));
-        counting.advance(replays);
+        counting.advance(replays)?;
         if counting.is_over() {
             return Ok(());
         }

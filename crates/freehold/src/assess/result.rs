@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Look;
+use crate::report::figures;
 
 /// The result of one assessment of one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct AssessmentResult {
     pub is_simulated_incumbent: bool,
     /// Wall time of the replay in milliseconds, and how many generations it took.
     pub replay: ReplayFigures,
+    /// What was saved because it was decided before all cases were in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<Saved>,
 }
 
 impl AssessmentResult {
@@ -200,6 +204,33 @@ pub struct Cost {
     pub input_tokens_mean: Option<f64>,
     /// Mean generated tokens of the recorded calls, where said.
     pub output_tokens_mean: Option<f64>,
+}
+
+/// What was not asked because enough was known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Cases that would have been asked at most.
+    pub cases_max: u64,
+    /// Calls of both models that were not made.
+    pub calls: u64,
+    /// What they would have cost in US dollars; `None` is unknown, never zero. Our own engine's time has no price here.
+    pub usd: Option<f64>,
+}
+
+impl Saved {
+    /// Says it in a sentence.
+    pub fn told(&self, counted: usize) -> String {
+        let usd = match self.usd {
+            Some(usd) => format!(", about {}", figures::usd(Some(usd))),
+            None => String::new(),
+        };
+        format!(
+            "decided after {} of {} cases; saved {} calls{usd}",
+            figures::count(counted as u64),
+            figures::count(self.cases_max),
+            figures::count(self.calls)
+        )
+    }
 }
 
 /// What the replay took.

@@ -1,12 +1,13 @@
 //! Scores the replays with the check and turns the scores into a row.
 
 use freehold_evidence::check::Output;
-use freehold_evidence::{Decision, Pair, decide};
+use freehold_evidence::{Decision, Pair, Rule, decide};
 use freehold_store::Replay;
 use freehold_wire::{Message, ReferenceKind};
 
 use super::cases::{Case, Chosen, output};
 use super::counting::Scores;
+use super::design::Design;
 use super::plan::{Plan, Question};
 use super::replay::Replays;
 use super::result::{Arms, CaseResult, Disagreement, Failures, Named, Row, Subset};
@@ -55,13 +56,11 @@ pub(super) fn judge(
         })
         .collect();
     let pairs: Vec<Pair> = scored.iter().map(pair).collect();
-    let method = |pairs: &[Pair]| {
-        decide(pairs, &question.rule)
-            .map_err(|error| Fault::input("no decision can be made on these cases").because(error))
-    };
-    let decision = method(&pairs)?;
-    let cases: Vec<&Case> = scored.iter().map(|scored| scored.case).collect();
-    let subsets = subsets::decide(&question.subsets, &cases, &pairs, method)?;
+    let decision = as_declared(plan, &pairs)?;
+    // Subsets are looked at once, on all cases; where the whole ended it before, by the test that may be looked at then.
+    let is_whole = pairs.len() == chosen.cases.len();
+    let method = |members: &[Pair]| if is_whole { once(members, &plan.rule) } else { as_declared(plan, members) };
+    let subsets = subsets::decide(&plan.divided, &pairs, method)?;
     let named = Named {
         step: question.step.clone(),
         candidate: question.candidate.clone(),
@@ -80,6 +79,22 @@ pub(super) fn judge(
     })
 }
 
+/// Decides as the plan declared.
+fn as_declared(plan: &Plan, pairs: &[Pair]) -> Result<Decision, Fault> {
+    match &plan.design {
+        Design::Once { .. } => once(pairs, &plan.rule),
+        Design::Always(always) => always.test.decide(pairs, &plan.rule).map_err(cannot_decide),
+    }
+}
+
+fn once(pairs: &[Pair], rule: &Rule) -> Result<Decision, Fault> {
+    decide(pairs, rule).map_err(cannot_decide)
+}
+
+fn cannot_decide(error: impl std::error::Error + Send + Sync + 'static) -> Fault {
+    Fault::input("no decision can be made on these cases").because(error)
+}
+
 fn pair(scored: &Scored<'_>) -> Pair {
     Pair {
         case: scored.case.call.id.clone(),
@@ -89,7 +104,7 @@ fn pair(scored: &Scored<'_>) -> Pair {
     }
 }
 
-fn kind_word(kind: ReferenceKind) -> &'static str {
+pub(super) fn kind_word(kind: ReferenceKind) -> &'static str {
     match kind {
         ReferenceKind::Incumbent => "incumbent",
         ReferenceKind::Label => "label",

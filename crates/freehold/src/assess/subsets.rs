@@ -106,25 +106,38 @@ impl Divider {
     }
 }
 
+/// What a divider made of all cases, before any of them was replayed.
+#[derive(Debug, Clone)]
+pub(super) struct Divided {
+    by: String,
+    /// The subset of each case, in the order of the cases.
+    values: Vec<String>,
+}
+
+/// Divides the cases by each divider.
+pub(super) fn divide(dividers: &[Divider], cases: &[Case]) -> Vec<Divided> {
+    let cases: Vec<&Case> = cases.iter().collect();
+    dividers.iter().map(|divider| Divided { by: divider.to_string(), values: divider.divide(&cases) }).collect()
+}
+
 /// Decides every subset apart, by the method that decides the whole; the largest first within each divider.
 ///
 /// # Errors
 /// The method refuses a subset's scores.
 pub(super) fn decide<E>(
-    dividers: &[Divider],
-    cases: &[&Case],
+    divided: &[Divided],
     pairs: &[Pair],
     method: impl Fn(&[Pair]) -> Result<Decision, E>,
 ) -> Result<Vec<Subset>, E> {
     let mut subsets = Vec::new();
-    for divider in dividers {
-        let mut members: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
-        for (value, pair) in divider.divide(cases).into_iter().zip(pairs) {
+    for divided in divided {
+        let mut members: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
+        for (value, pair) in divided.values.iter().zip(pairs) {
             members.entry(value).or_default().push(pair.clone());
         }
         let mut decided = Vec::with_capacity(members.len());
         for (value, pairs) in members {
-            decided.push(Subset::of(divider.to_string(), value, &method(&pairs)?));
+            decided.push(Subset::of(divided.by.clone(), value.to_owned(), &method(&pairs)?));
         }
         decided.sort_by_key(|subset| Reverse(subset.n));
         subsets.extend(decided);

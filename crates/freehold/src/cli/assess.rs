@@ -8,7 +8,7 @@ use freehold_wire::ReferenceKind;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{step_lines, verdict};
-use crate::assess::{AssessmentResult, Assessor, Divider, Question, Rerun};
+use crate::assess::{AssessmentResult, Assessor, Divider, Looks, Question, Rerun, Standing};
 use crate::config::Settings;
 use crate::exit::{Exit, Fault};
 use crate::facts::PriceBook;
@@ -53,7 +53,10 @@ pub(super) struct Arguments {
     /// Do not ask the incumbent again; saves its calls, and leaves its own noise unknown.
     #[arg(long)]
     no_rerun: bool,
-    /// Seed of the sampling of cases.
+    /// Decide once, when all cases are in, instead of after every case.
+    #[arg(long)]
+    fixed: bool,
+    /// Seed of the sampling and of the order of cases.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Also write one self-contained page with the newest assessment of every step and candidate.
@@ -98,6 +101,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let result = runtime.block_on(assessor.assess(&question, &move |standing| {
         shown.set_length(standing.cases);
         shown.set_position(standing.counted);
+        shown.set_prefix(near(standing));
     }));
     bar.finish_and_clear();
     let result = result?;
@@ -131,6 +135,7 @@ fn question(arguments: &Arguments, settings: &Settings, step: String) -> Result<
         reference: arguments.reference.map(ReferenceKind::from),
         cases_max: arguments.max_cases.unwrap_or(defaults.cases_max),
         concurrency: defaults.concurrency,
+        looks: if arguments.fixed { Looks::Once } else { Looks::Always },
         seed: arguments.seed,
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
         subsets,
@@ -141,9 +146,20 @@ fn bar(question: &Question) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = "{msg} {wide_bar} {pos}/{len} {eta}";
+    let template = "{msg} {wide_bar} {pos}/{len} cases  {prefix}";
     let style = ProgressStyle::with_template(template).expect("the template is right; every assessment shows it");
     ProgressBar::new(0).with_style(style).with_message(format!("{} on {}", question.step, question.candidate))
+}
+
+/// Says how near a decision is, where it is looked at on the way.
+fn near(standing: &Standing) -> String {
+    let Some(evidence) = standing.evidence else { return String::new() };
+    let (share, word) = if evidence.adequate >= evidence.not_adequate {
+        (evidence.adequate, "adequate")
+    } else {
+        (evidence.not_adequate, "not adequate")
+    };
+    format!("{:.0} % of the way to {word}", share * 100.0)
 }
 
 fn print(arguments: &Arguments, result: &AssessmentResult) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use super::stand::{MODELS, Stand, VENDOR};
 use super::{Narrator, Options};
 use crate::assess::result::Row;
-use crate::assess::{Assessor, Divider, Question, Rerun};
+use crate::assess::{Assessor, Divider, Looks, Question, Rerun};
 use crate::cli::step_lines;
 use crate::moves;
 use crate::names::ENGINE;
@@ -153,6 +153,7 @@ fn question(step: &str, model: &str, seed: u64) -> anyhow::Result<Question> {
         check: None,
         cases_max: CASES_MAX,
         concurrency: STAFF,
+        looks: Looks::Always,
         seed,
         rerun: Rerun::WherePossible,
         subsets: vec![divider(step)],

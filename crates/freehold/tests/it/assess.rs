@@ -249,3 +249,110 @@ fn a_candidate_may_be_any_upstream_and_must_speak_the_dialect() {
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("does not speak openai.chat"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_clear_candidate_is_decided_early_and_says_what_it_saved() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(400);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 400, &Value::Null);
+    let (ran, row) = assess(home.path(), &[]);
+    assert_eq!((ran.code, row["method"].as_str()), (0, Some("betting_sequence")), "{row}");
+    let n = row["n"].as_u64().unwrap();
+    assert!(n < 200, "{n} cases for a candidate that never errs");
+    assert_eq!(row["cases"].as_array().unwrap().len() as u64, n, "what is not counted is not shown");
+    assert!(row["lower"].as_f64().unwrap() > -0.05);
+    assert_eq!(row["saved"]["cases_max"].as_u64(), Some(400));
+    assert!(row["saved"]["calls"].as_u64().unwrap() >= 400 - n - 16, "{}", row["saved"]);
+    let told = format!("decided after {n} of 400 cases; saved");
+    assert!(row["notes"].to_string().contains(&told), "{}", row["notes"]);
+    let (_, fixed) = assess(home.path(), &["--fixed"]);
+    assert_eq!((fixed["method"].as_str(), fixed["n"].as_u64()), (Some("tango_score"), Some(400)), "{fixed}");
+    assert!(fixed["saved"].is_null());
+}
+
+#[test]
+fn a_bad_candidate_is_refused_early() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(400);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 200, &Value::Null);
+    let (ran, row) = assess(home.path(), &[]);
+    assert_eq!((ran.code, row["verdict"].as_str()), (1, Some("not_adequate")), "{row}");
+    assert!(row["n"].as_u64().unwrap() < 60, "{row}");
+    assert!(row["upper"].as_f64().unwrap() < -0.05);
+}
+
+#[test]
+fn who_answers_first_changes_nothing() {
+    let rows: Vec<Value> = [(8, 7), (1, 0)]
+        .iter()
+        .map(|(slots, slow)| {
+            let home = tempfile::tempdir().unwrap();
+            let tickets = tickets(320);
+            import(home.path(), &tickets);
+            slow_model(home.path(), &tickets, (*slots, *slow));
+            assess(home.path(), &[]).1
+        })
+        .collect();
+    let kept = |row: &Value| {
+        let parts = ["n", "difference", "lower", "upper", "verdict", "more_needed", "method", "disagreements", "arms"];
+        let scores = row["cases"].as_array().unwrap().iter().map(|case| json!([case["case"], case["candidate"]]));
+        (parts.map(|part| row[part].clone()), scores.collect::<Vec<_>>())
+    };
+    assert!(rows[0]["n"].as_u64().unwrap() < 320, "it must stop early to show anything: {}", rows[0]);
+    assert_eq!(kept(&rows[0]), kept(&rows[1]), "eight at a time with late ones, and one at a time");
+}
+
+/// A model that errs on every 40th ticket and takes its time for every `slow`th.
+fn slow_model(home: &Path, tickets: &[Ticket], (slots, slow): (usize, usize)) {
+    let rule = |(index, ticket): (usize, &Ticket)| {
+        let text = if index % 80 == 79 { "{}".to_owned() } else { ticket.gold.triage.to_string() };
+        let word_ms = if slow > 0 && index % slow == 0 { 5 } else { 0 };
+        rule(ticket, &text, &json!({"word_ms": word_ms}))
+    };
+    let rules: Vec<Value> = tickets.iter().enumerate().map(rule).collect();
+    std::fs::write(home.join("script.json"), json!({"rules": rules}).to_string()).unwrap();
+    let entry =
+        format!("[[model]]\nname = \"desk\"\npath = \"script.json\"\nbackend = \"scripted\"\nslots = {slots}\n");
+    std::fs::write(home.join("freehold.toml"), entry).unwrap();
+}
+
+#[test]
+fn a_plan_says_what_an_assessment_takes_and_asks_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(120);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 120, &Value::Null);
+    let plan = || -> Value {
+        let ran = run(home.path(), &["plan", STEP, "--candidate", "desk", "--json"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let before = plan();
+    assert!(Store::open(home.path()).unwrap().assessments().unwrap().is_empty(), "nothing was begun");
+    assert_eq!((before["cases"].as_u64(), before["floor_cases"].as_u64()), (Some(120), Some(52)));
+    let lines = before["lines"].as_array().unwrap();
+    let fixed: Vec<u64> = lines.iter().map(|line| line["fixed"].as_u64().unwrap()).collect();
+    assert_eq!(fixed, [52, 124, 248, 495, 742], "the published table at margin 0.05 and power 0.8");
+    for line in lines {
+        let (equal, worse) = (line["equal"].as_u64().unwrap(), line["worse"].as_u64().unwrap());
+        assert!(
+            equal > before["floor_cases_always"].as_u64().unwrap(),
+            "some disagreement takes longer than none: {line}"
+        );
+        let is_rare = line["discordance"].as_f64().unwrap() < 0.1;
+        assert!(is_rare || 2 * worse < equal + 100, "a bad candidate is found out sooner: {line}");
+        assert!(line["usd"].is_null() && line["seconds"].is_null(), "what is not known is not zero: {line}");
+    }
+    assert_eq!(assess(home.path(), &["--fixed"]).0.code, 0);
+    let after = plan();
+    assert_eq!(after["lines"].as_array().unwrap().len(), 5, "the same candidate on the same cases is no pilot");
+    assert!(after["lines"][0]["seconds"].as_f64().unwrap() > 0.0, "its speed is known now");
+    let shown = run(home.path(), &["plan", STEP, "--margin", "0.02"]);
+    assert!(
+        shown.stdout.contains("any candidate instead of import/") && shown.stdout.contains("unknown"),
+        "{}",
+        shown.stdout
+    );
+}

@@ -117,6 +117,7 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         })),
         is_simulated_incumbent: true,
         replay: ReplayFigures { wall_ms: 42_000, generations: 2 * truth.cases, resumed: 12 * u64::from(index == 1) },
+        saved: None,
         cases,
     }
 }

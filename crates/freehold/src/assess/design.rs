@@ -1,0 +1,173 @@
+//! When an assessment looks at what it has: declared with the plan, before any answer is seen.
+
+use freehold_evidence::check::Check;
+use freehold_evidence::sequential::{Prior, Sequence};
+use freehold_evidence::{Rule, Verdict};
+use freehold_store::{Assessment, Store};
+use serde_json::{Value, json};
+
+use super::cases::Chosen;
+use super::plan::Question;
+use super::result::{AssessmentResult, CaseResult};
+use super::sequence::Sequential;
+
+/// What a pilot's discordance weighs against the first cases, in cases.
+const PRIOR_CASES: f64 = 50.0;
+/// How often the two are expected to differ where no pilot tells.
+const PRIOR_DISCORDANCE: f64 = 0.2;
+/// Fewest cases of an earlier assessment that make it a pilot.
+const PILOT_CASES_MIN: usize = 50;
+/// A test that may stop anywhere is taken when there are this many times the units it needs without any disagreement.
+const UNITS_TIMES_MIN: usize = 2;
+
+/// When the user wants the data to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// After every case, to stop as soon as it is known.
+    Always,
+    /// Once, when all cases are in.
+    Once,
+}
+
+/// How an assessment is decided.
+#[derive(Debug, Clone)]
+pub(super) enum Design {
+    /// On all cases, once.
+    Once {
+        /// Why not on the way, where that was asked for.
+        because: Option<String>,
+    },
+    /// After every unit, by a test that allows it.
+    Always(Always),
+}
+
+/// A test that is looked at after every unit, and what its bets begin with.
+#[derive(Debug, Clone)]
+pub(super) struct Always {
+    pub(super) test: Sequential,
+    pilot: Option<Pilot>,
+}
+
+/// An earlier assessment of the step that says how often a candidate and the incumbent differ.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pilot {
+    assessment: String,
+    pub(super) cases: usize,
+    pub(super) discordance: f64,
+}
+
+impl Design {
+    /// Settles the design from what is known before anything is replayed.
+    pub(super) fn of(store: &Store, question: &Question, chosen: &Chosen, check: &Check) -> anyhow::Result<Self> {
+        if question.looks == Looks::Once {
+            return Ok(Design::Once { because: None });
+        }
+        let pilot = pilot(store, question, chosen)?;
+        let test = test_for(check, pilot.as_ref())?;
+        let floor = units_without_disagreement(&test, &question.rule);
+        let units = chosen.unit_ends.len();
+        if units < UNITS_TIMES_MIN * floor {
+            return Ok(Design::Once {
+                because: Some(format!(
+                    "decided once, when all cases were in: a test that may stop on the way needs {floor} cases even without any \
+                     disagreement, too near the {units} that there are"
+                )),
+            });
+        }
+        Ok(Design::Always(Always { test, pilot }))
+    }
+
+    /// Returns what the plan keeps of it.
+    pub(super) fn declared(&self) -> Value {
+        match self {
+            Design::Once { .. } => json!({"looks": "once"}),
+            Design::Always(always) => json!({
+                "looks": "always",
+                "sequence": always.test.sequence,
+                "prior_cases": PRIOR_CASES,
+                "prior_discordance": discordance(always.pilot.as_ref()),
+                "pilot": always.pilot.as_ref().map(|pilot| &pilot.assessment),
+            }),
+        }
+    }
+
+    /// Returns what a reader must know of it.
+    pub(super) fn note(&self) -> Option<String> {
+        match self {
+            Design::Once { because } => because.clone(),
+            Design::Always(always) => {
+                let test = match always.test.sequence {
+                    Sequence::Betting => "bets on the paired differences",
+                    Sequence::Asymptotic => "an asymptotic confidence sequence",
+                };
+                let prior = always.pilot.as_ref().map(|pilot| {
+                    format!(
+                        "; how often the two differ was expected from {} cases of an earlier assessment ({:.0} %)",
+                        pilot.cases,
+                        pilot.discordance * 100.0
+                    )
+                });
+                Some(format!(
+                    "looked at after every case, by {test} that hold however often one looks{}",
+                    prior.unwrap_or_default()
+                ))
+            }
+        }
+    }
+}
+
+/// Returns the test that suits the check's scores, its bets sized by the pilot where there is one.
+pub(super) fn test_for(check: &Check, pilot: Option<&Pilot>) -> anyhow::Result<Sequential> {
+    let sequence = if check.is_graded() { Sequence::Asymptotic } else { Sequence::Betting };
+    Ok(Sequential { sequence, prior: Prior::new(PRIOR_CASES, 0.0, discordance(pilot))? })
+}
+
+fn discordance(pilot: Option<&Pilot>) -> f64 {
+    pilot.map_or(PRIOR_DISCORDANCE, |pilot| pilot.discordance)
+}
+
+/// Returns after how many units the sequence is decided if the two never differ.
+pub(super) fn units_without_disagreement(test: &Sequential, rule: &Rule) -> usize {
+    const NEVER: usize = 100_000;
+    let mut watch = test.watch(rule);
+    (1..NEVER).find(|_| watch.observe(0.0).is_ok_and(|verdict| verdict != Verdict::Undecided)).unwrap_or(NEVER)
+}
+
+/// Returns the newest earlier assessment of the step on other cases, or failing that of another candidate.
+///
+/// Only how often the two differ is taken from it, never who was better, so that it cannot lean to either side.
+pub(super) fn pilot(store: &Store, question: &Question, chosen: &Chosen) -> anyhow::Result<Option<Pilot>> {
+    let mut of_another = None;
+    let all = store.assessments()?;
+    let of_step = |assessment: &&Assessment| assessment.head.step == question.step;
+    // One that broke off goes on with the pilot that it began with.
+    let is_open =
+        |assessment: &&Assessment| assessment.result.is_none() && assessment.head.candidate == question.candidate;
+    let open_ms = all.iter().filter(of_step).find(is_open).map_or(i64::MAX, |assessment| assessment.head.at_ms);
+    let earlier = |assessment: &&Assessment| assessment.finished_ms.is_some_and(|finished_ms| finished_ms < open_ms);
+    for assessment in all.iter().filter(of_step).filter(earlier).cloned() {
+        let Some(Ok(result)) = assessment.result.map(serde_json::from_value::<AssessmentResult>) else { continue };
+        let is_new = |case: &&CaseResult| !chosen.cases.iter().any(|mine| mine.call.id == case.case);
+        let others: Vec<f64> = result.cases.iter().filter(is_new).map(squared_difference).collect();
+        if others.len() >= PILOT_CASES_MIN {
+            return Ok(Some(Pilot::of(result.id, &others)));
+        }
+        if of_another.is_none() && result.row.candidate != question.candidate && result.cases.len() >= PILOT_CASES_MIN {
+            let all: Vec<f64> = result.cases.iter().map(squared_difference).collect();
+            of_another = Some(Pilot::of(result.id, &all));
+        }
+    }
+    Ok(of_another)
+}
+
+fn squared_difference(case: &CaseResult) -> f64 {
+    (case.candidate - case.incumbent).powi(2)
+}
+
+impl Pilot {
+    fn of(assessment: String, squares: &[f64]) -> Self {
+        // Laplace's rule, so that a pilot without any disagreement does not promise that there is none.
+        let discordance = (squares.iter().sum::<f64>() + 1.0) / (squares.len() as f64 + 2.0);
+        Pilot { assessment, cases: squares.len(), discordance }
+    }
+}
