@@ -2,7 +2,9 @@
 
 use freehold_evidence::decision::Rule;
 use freehold_evidence::multiplicity;
-use freehold_evidence::sequential::Sequence;
+use freehold_evidence::sequential::{Prior, Sequence, watch};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 #[path = "../../examples/calibration/figures.rs"]
 #[expect(dead_code, reason = "the program that prints the tables uses all of it, the test a part")]
@@ -46,6 +48,24 @@ fn looking_after_every_case_keeps_the_level() {
             assert!(share <= ceiling(NOMINAL, 1_000), "discordance {discordance}, pilot {pilot}: {share}");
         }
         assert!(streams.adequate >= 0.01, "needlessly timid: {}", streams.adequate);
+    }
+}
+
+/// The limits are those of the bets laid against the margin, and still hold the true mean wherever it lies.
+#[test]
+fn limits_hold_the_truth_wherever_it_lies() {
+    for difference in [-0.2, -0.05, 0.0, 0.1] {
+        let truth = Truth { discordance: 0.3, difference };
+        let mut random = ChaCha8Rng::seed_from_u64(86);
+        let mut missed = [0.0; 2];
+        for _ in 0..600 {
+            let differences: Vec<f64> = (0..400).map(|_| truth.draw(&mut random)).collect();
+            let state = watch(Sequence::Betting, &differences, &rule(0.05), &Prior::default()).expect("differences");
+            missed[0] += f64::from(u8::from(state.lower >= difference)) / 600.0;
+            missed[1] += f64::from(u8::from(state.upper <= difference)) / 600.0;
+        }
+        println!("difference {difference}: above {:.3}, below {:.3}", missed[0], missed[1]);
+        assert!(missed.iter().all(|share| *share <= ceiling(NOMINAL, 600)), "difference {difference}: {missed:?}");
     }
 }
 
