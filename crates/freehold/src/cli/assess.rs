@@ -4,15 +4,18 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use freehold_evidence::Rule;
+use freehold_store::Store;
 use freehold_wire::ReferenceKind;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{step_lines, verdict};
+use crate::assess::result::Row;
 use crate::assess::{AssessmentResult, Assessor, Divider, Looks, Question, Rerun, Standing};
 use crate::config::Settings;
 use crate::exit::{Exit, Fault};
 use crate::facts::PriceBook;
 use crate::home::Place;
+use crate::names::Target;
 use crate::report;
 use crate::stdout;
 
@@ -21,13 +24,19 @@ use crate::stdout;
 /// Tools are never executed. An assessment that was broken off goes on where it stopped when it is asked for again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: freehold assess triage --candidate desk-l --margin 0.05 --html report.html\n\n\
-    Ends with 0 when adequate, 1 when not adequate, 3 when undecided.")]
+    Ends with 0 when adequate, 1 when not adequate, 3 when undecided; with several steps, as the worst of them, and with several \
+    candidates a step is adequate when one of them is.")]
 pub(super) struct Arguments {
-    /// The step, or the beginning of its name.
-    step: String,
-    /// Who is proposed: a [[model]], or UPSTREAM/MODEL.
-    #[arg(long, value_name = "CANDIDATE")]
-    candidate: String,
+    /// The steps, or the beginnings of their names.
+    #[arg(required_unless_present = "all", value_name = "STEP")]
+    steps: Vec<String>,
+    /// Assess every step.
+    #[arg(long, conflicts_with = "steps")]
+    all: bool,
+    /// Who is proposed: a [[model]], or UPSTREAM/MODEL. Of several, name the safest first: each is tried at the full level, and the
+    /// first that is not adequate ends it, so that together they err no more often than one.
+    #[arg(long = "candidate", value_name = "CANDIDATE", required = true)]
+    candidates: Vec<String>,
     /// The largest loss of score that is accepted [default: assess.margin of the configuration, 0.05]
     #[arg(long)]
     margin: Option<f64>,
@@ -62,7 +71,7 @@ pub(super) struct Arguments {
     /// Also write one self-contained page with the newest assessment of every step and candidate.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print the result as JSON.
+    /// Print each result as a line of JSON.
     #[arg(long)]
     json: bool,
 }
@@ -92,19 +101,15 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let settings = place.settings()?;
     let prices = PriceBook::load(settings.facts.path.as_deref(), settings.sellers())?;
     let store = place.store()?;
-    let step = step_lines::find(&store, &arguments.step)?;
-    let question = question(arguments, &settings, step)?;
+    let steps = steps(arguments, &store)?;
+    for candidate in &arguments.candidates {
+        Target::parse(candidate, &settings)?;
+    }
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
-    let bar = bar(&question);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let shown = bar.clone();
-    let result = runtime.block_on(assessor.assess(&question, &move |standing| {
-        shown.set_length(standing.cases);
-        shown.set_position(standing.counted);
-        shown.set_prefix(near(standing));
-    }));
-    bar.finish_and_clear();
-    let result = result?;
+    let mut results = Vec::new();
+    for step in &steps {
+        results.extend(walk(arguments, &assessor, step)?);
+    }
     if let Some(file) = &arguments.html {
         let page = report::html(&step_lines::report_of(&store, &prices)?);
         std::fs::write(file, page).map_err(|error| {
@@ -112,11 +117,70 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
         })?;
         eprintln!("report: {}", file.display());
     }
-    print(arguments, &result)?;
-    Ok(verdict::exit_of(&result.row))
+    print(arguments, &results)?;
+    Ok(steps.iter().map(|step| exit_of(step, &results)).max_by_key(|exit| weight(*exit)).unwrap_or(Exit::Done))
 }
 
-fn question(arguments: &Arguments, settings: &Settings, step: String) -> Result<Question, Fault> {
+fn steps(arguments: &Arguments, store: &Store) -> anyhow::Result<Vec<String>> {
+    if arguments.all {
+        return Ok(store.steps()?.into_iter().map(|summary| summary.step).collect());
+    }
+    let mut steps: Vec<String> = Vec::new();
+    for wanted in &arguments.steps {
+        let step = step_lines::find(store, wanted)?;
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    Ok(steps)
+}
+
+/// Tries the candidates of a step in the order given, up to the first that is not adequate.
+///
+/// A fixed sequence: each is tested at the full level only if all before it passed, so that the chance of any wrong `adequate`
+/// stays that of one (Maurer, Hothorn and Lehmacher 1995).
+fn walk(arguments: &Arguments, assessor: &Assessor<'_>, step: &str) -> anyhow::Result<Vec<AssessmentResult>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut results: Vec<AssessmentResult> = Vec::new();
+    for candidate in &arguments.candidates {
+        if let Some(last) = results.last().filter(|last| last.row.verdict != "adequate") {
+            let (before, verdict) = (&last.row.candidate, last.row.verdict.replace('_', " "));
+            eprintln!("{step}: {candidate} was not tried, because {before} before it is {verdict}");
+            break;
+        }
+        let question = question(arguments, assessor.settings, (step, candidate))?;
+        let bar = bar(&question);
+        let shown = bar.clone();
+        let result = runtime.block_on(assessor.assess(&question, &move |standing| {
+            shown.set_length(standing.cases);
+            shown.set_position(standing.counted);
+            shown.set_prefix(near(standing));
+        }));
+        bar.finish_and_clear();
+        results.push(result?);
+    }
+    Ok(results)
+}
+
+/// Returns how a step came out: adequate where any candidate is, else as the last that was tried.
+fn exit_of(step: &str, results: &[AssessmentResult]) -> Exit {
+    let rows = || results.iter().map(|result| &result.row).filter(|row| row.step == step);
+    match rows().find(|row| row.verdict == "adequate").or_else(|| rows().next_back()) {
+        Some(row) => verdict::exit_of(row),
+        None => Exit::Undecided,
+    }
+}
+
+/// Orders how steps came out: one that is not adequate outweighs one that is undecided.
+fn weight(exit: Exit) -> u8 {
+    match exit {
+        Exit::Done => 0,
+        Exit::Undecided => 1,
+        _ => 2,
+    }
+}
+
+fn question(arguments: &Arguments, settings: &Settings, (step, candidate): (&str, &str)) -> Result<Question, Fault> {
     let defaults = &settings.assess;
     let declared = settings.steps.iter().find(|declared| declared.name == step);
     let rule =
@@ -127,8 +191,8 @@ fn question(arguments: &Arguments, settings: &Settings, step: String) -> Result<
         _ => arguments.subsets.clone(),
     };
     Ok(Question {
-        step,
-        candidate: arguments.candidate.clone(),
+        step: step.to_owned(),
+        candidate: candidate.to_owned(),
         incumbent: arguments.incumbent.clone(),
         rule,
         check: arguments.check.clone(),
@@ -162,12 +226,32 @@ fn near(standing: &Standing) -> String {
     format!("{:.0} % of the way to {word}", share * 100.0)
 }
 
-fn print(arguments: &Arguments, result: &AssessmentResult) -> anyhow::Result<()> {
+fn print(arguments: &Arguments, results: &[AssessmentResult]) -> anyhow::Result<()> {
     if arguments.json {
-        stdout::line(serde_json::to_string(result)?)?;
+        for result in results {
+            stdout::line(serde_json::to_string(result)?)?;
+        }
         return Ok(());
     }
-    stdout::block(report::terminal(std::slice::from_ref(&result.row), report::Style::of_stdout()))?;
+    let rows: Vec<Row> = results.iter().map(|result| result.row.clone()).collect();
+    stdout::block(report::terminal(&rows, report::Style::of_stdout()))?;
+    for result in results {
+        if results.len() > 1 {
+            stdout::line(format_args!("\n{} on {}", result.row.step, result.row.candidate))?;
+        }
+        details(result)?;
+    }
+    if rows.windows(2).any(|pair| pair[0].step != pair[1].step) {
+        stdout::line(ACROSS_STEPS)?;
+    }
+    Ok(())
+}
+
+/// What a reader of several steps must know.
+const ACROSS_STEPS: &str = "\nEach step is decided at its own level: \"all of them are adequate\" holds at that level, too; that none \
+    of them is wrongly adequate does not.";
+
+fn details(result: &AssessmentResult) -> anyhow::Result<()> {
     if !result.subsets.is_empty() {
         stdout::block(report::subsets(&result.row, &result.subsets))?;
     }

@@ -356,3 +356,51 @@ fn a_plan_says_what_an_assessment_takes_and_asks_nobody() {
         shown.stdout
     );
 }
+
+#[test]
+fn candidates_go_in_the_order_given_up_to_the_first_that_is_not_adequate() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(80);
+    import(home.path(), &tickets);
+    let scripts = [("good", 80), ("bad", 40), ("spare", 80)].map(|(name, right)| {
+        model(home.path(), &tickets, right, &Value::Null);
+        std::fs::rename(home.path().join("script.json"), home.path().join(format!("{name}.json"))).unwrap();
+        format!("[[model]]\nname = \"{name}\"\npath = \"{name}.json\"\nbackend = \"scripted\"\n")
+    });
+    std::fs::write(home.path().join("freehold.toml"), scripts.concat()).unwrap();
+    let named = ["--candidate", "good", "--candidate", "bad", "--candidate", "spare", "--json"];
+    let ran = run(home.path(), &[&["assess", "--all"], &named[..]].concat());
+    let rows: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let verdicts: Vec<_> = rows.iter().map(|row| [row["candidate"].as_str(), row["verdict"].as_str()]).collect();
+    let expected = [[Some("good"), Some("adequate")], [Some("bad"), Some("not_adequate")]];
+    assert_eq!(verdicts, expected, "{}", ran.stderr);
+    assert_eq!(ran.code, 0, "one adequate candidate makes the step adequate");
+    assert!(ran.stderr.contains("spare was not tried, because bad before it is not adequate"), "{}", ran.stderr);
+}
+
+#[test]
+fn killed_on_the_way_it_comes_to_the_same_verdict_on_the_same_cases() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(320);
+    import(home.path(), &tickets);
+    slow_model(home.path(), &tickets, (4, 1));
+    let mut child = freehold(home.path()).args(["assess", STEP, "--candidate", "desk", "--json"]).spawn().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let kept = || {
+        let assessments = store.assessments().unwrap();
+        assessments.first().map_or(0, |assessment| store.replays(&assessment.head.id).unwrap().len())
+    };
+    while kept() < 30 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (_, resumed) = assess(home.path(), &[]);
+    let (_, fresh) = assess(home.path(), &[]);
+    assert!(resumed["replay"]["resumed"].as_u64().unwrap() >= 30, "{}", resumed["replay"]);
+    assert_eq!((fresh["replay"]["resumed"].as_u64(), fresh["method"].as_str()), (Some(0), Some("betting_sequence")));
+    for part in ["n", "difference", "lower", "upper", "verdict", "more_needed", "method", "disagreements", "arms"] {
+        assert_eq!(resumed[part], fresh[part], "{part}");
+    }
+}
