@@ -1,6 +1,6 @@
 //! Prints, as Markdown, how often the methods err and how many cases they take: the tables of `docs/statistics.md`.
 //!
-//! Usage: `calibration [SECTION]` with SECTION one of tango, sequential, cases, rollback, drift, steps, bootstrap, time.
+//! Usage: `calibration [SECTION]` with SECTION one of tango, sequential, cases, graded, rollback, drift, steps, bootstrap, time.
 
 use std::env;
 use std::time::Instant;
@@ -17,10 +17,11 @@ mod figures;
 
 use figures::{Setting, Truth};
 
-const SECTIONS: [(&str, fn()); 8] = [
+const SECTIONS: [(&str, fn()); 9] = [
     ("tango", tango),
     ("sequential", sequential),
     ("cases", cases),
+    ("graded", graded),
     ("rollback", rollback),
     ("drift", drift),
     ("steps", steps),
@@ -139,6 +140,34 @@ fn cases() {
                 format!("{} ({:.0} %; {:.0} %)", streams.stop(0.5), share(streams.stop(0.5)), share(streams.stop(0.8)))
             });
             println!("| {margin} | {:.0} % | {fixed} | {name} | {} |", discordance * 100.0, cells.join(" | "));
+        }
+    }
+}
+
+fn graded() {
+    println!("| margin | differences | bets | asymptotic |\n| --- | --- | --- | --- |");
+    for (name, spread, rare) in [
+        ("deviation 0.14 on every case", 0.25, 0.0),
+        ("deviation 0.05 on every case", 0.087, 0.0),
+        ("a loss or gain of 0.5 on 5 % of the cases", 0.0, 0.05),
+        ("a loss or gain of 0.5 on 20 % of the cases", 0.0, 0.2),
+    ] {
+        for margin in [0.02, 0.05] {
+            let draw = |random: &mut ChaCha8Rng| {
+                let differs = rare == 0.0 || random.random::<f64>() < rare;
+                let sign = 2.0 * random.random::<f64>() - 1.0;
+                match differs {
+                    true if rare > 0.0 => 0.5 * sign.signum(),
+                    true => spread * sign,
+                    false => 0.0,
+                }
+            };
+            let cells = [Sequence::Betting, Sequence::Asymptotic].map(|sequence| {
+                let setting = Setting { sequence, rule: rule(margin), pilot: 50, cases_max: 5_000, streams: 1_000 };
+                let streams = figures::watch_streams(&setting, 79, draw);
+                format!("{} ({})", streams.stop(0.5), streams.stop(0.8))
+            });
+            println!("| {margin} | {name} | {} |", cells.join(" | "));
         }
     }
 }

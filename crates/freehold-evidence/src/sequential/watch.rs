@@ -28,7 +28,8 @@ const POWER: f64 = 0.8;
 pub enum Sequence {
     /// Bets on each difference: an exact level at every look, for right/wrong scores and any other.
     Betting,
-    /// The regularised asymptotic sequence: for graded scores with a small spread, from 100 cases on.
+    /// The regularised asymptotic sequence: for graded scores that differ a little on most cases, from 100 cases on. Where they
+    /// differ on few cases, it waits until 40 do, and bets take fewer.
     Asymptotic,
 }
 
