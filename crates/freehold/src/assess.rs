@@ -12,6 +12,7 @@ mod ledger;
 mod money;
 mod order;
 mod plan;
+mod planned;
 mod prospect;
 mod reference;
 mod replay;

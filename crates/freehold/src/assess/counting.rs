@@ -2,7 +2,7 @@
 
 use freehold_evidence::check::Score;
 use freehold_evidence::sequential::Watch;
-use freehold_evidence::{Rule, Verdict};
+use freehold_evidence::{Pair, Rule, Verdict};
 use freehold_store::Replay;
 
 use super::cases::{Case, Chosen, output};
@@ -63,27 +63,23 @@ pub(super) struct Counting<'a> {
     units: usize,
     scores: Vec<Scores>,
     watching: Option<Watching>,
+    /// The verdict of the last planned look.
+    looked: Verdict,
 }
 
 /// What is watched on the way.
 struct Watching {
     rule: Rule,
     whole: Watch,
-    /// Whether declared subsets are decided as well, on all cases: then only `not_adequate` ends it before.
-    has_subsets: bool,
 }
 
 impl<'a> Counting<'a> {
     pub(super) fn new(chosen: &'a Chosen, plan: &'a Plan, progress: &'a Progress) -> Self {
         let watching = match &plan.design {
-            Design::Once { .. } => None,
-            Design::Always(always) => Some(Watching {
-                rule: plan.rule,
-                whole: always.test.watch(&plan.rule),
-                has_subsets: !plan.divided.is_empty(),
-            }),
+            Design::Once { .. } | Design::Planned(_) => None,
+            Design::Always(always) => Some(Watching { rule: plan.rule, whole: always.test.watch(&plan.rule) }),
         };
-        Counting { chosen, plan, progress, units: 0, scores: Vec::new(), watching }
+        Counting { chosen, plan, progress, units: 0, scores: Vec::new(), watching, looked: Verdict::Undecided }
     }
 
     /// Counts every unit whose cases are all in, up to the first that is not, or until enough is known.
@@ -99,6 +95,7 @@ impl<'a> Counting<'a> {
             if let Some(watching) = &mut self.watching {
                 watching.whole.observe(mean(&self.scores[begin..]))?;
             }
+            self.look()?;
         }
         (self.progress)(&Standing {
             counted: self.scores.len() as u64,
@@ -108,9 +105,27 @@ impl<'a> Counting<'a> {
         Ok(())
     }
 
-    /// Returns whether nothing more is to be counted.
+    /// Looks, where it was planned for this number of units.
+    fn look(&mut self) -> anyhow::Result<()> {
+        if let Design::Planned(planned) = &self.plan.design
+            && planned.at().contains(&self.units)
+        {
+            let pairs: Vec<Pair> = self.chosen.cases.iter().zip(&self.scores).map(|(case, s)| pair(case, s)).collect();
+            self.looked = planned.decide(&pairs)?.verdict;
+        }
+        Ok(())
+    }
+
+    /// Returns whether nothing more is to be counted: where subsets are declared, which are decided on all cases, only
+    /// `not_adequate` ends it before.
     pub(super) fn is_over(&self) -> bool {
-        self.next_end().is_none() || self.watching.as_ref().is_some_and(Watching::is_decided)
+        let verdict = self.watching.as_ref().map_or(self.looked, |watching| watching.whole.verdict());
+        let is_decided = match verdict {
+            Verdict::NotAdequate => true,
+            Verdict::Adequate => self.plan.divided.is_empty(),
+            Verdict::Undecided => false,
+        };
+        self.next_end().is_none() || is_decided
     }
 
     /// Returns the first place among the cases that may not be asked yet, `ahead` beyond the unit that is next.
@@ -133,14 +148,6 @@ impl<'a> Counting<'a> {
 }
 
 impl Watching {
-    fn is_decided(&self) -> bool {
-        match self.whole.verdict() {
-            Verdict::NotAdequate => true,
-            Verdict::Adequate => !self.has_subsets,
-            Verdict::Undecided => false,
-        }
-    }
-
     fn evidence(&self) -> Evidence {
         let state = self.whole.state();
         let level = -(1.0 - self.rule.confidence()).ln();
@@ -155,6 +162,16 @@ impl Watching {
                 Evidence { adequate: if is_above { way } else { 0.0 }, not_adequate: if is_above { 0.0 } else { way } }
             }
         }
+    }
+}
+
+/// Returns the pair of scores that enters the decision.
+pub(super) fn pair(case: &Case, scores: &Scores) -> Pair {
+    Pair {
+        case: case.call.id.clone(),
+        incumbent: scores.incumbent(),
+        candidate: scores.candidate.value,
+        cluster: case.call.run.clone(),
     }
 }
 

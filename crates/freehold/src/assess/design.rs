@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use super::cases::Chosen;
 use super::plan::Question;
+use super::planned::Planned;
 use super::result::{AssessmentResult, CaseResult};
 use super::sequence::Sequential;
+use crate::exit::Fault;
 
 /// What a pilot's discordance weighs against the first cases, in cases.
 const PRIOR_CASES: f64 = 50.0;
@@ -25,6 +27,8 @@ const UNITS_TIMES_MIN: usize = 2;
 pub enum Looks {
     /// After every case, to stop as soon as it is known.
     Always,
+    /// So many times, at numbers of cases that are fixed beforehand.
+    Planned(u32),
     /// Once, when all cases are in.
     Once,
 }
@@ -37,6 +41,8 @@ pub(super) enum Design {
         /// Why not on the way, where that was asked for.
         because: Option<String>,
     },
+    /// At some numbers of units.
+    Planned(Planned),
     /// After every unit, by a test that allows it.
     Always(Always),
 }
@@ -59,8 +65,10 @@ pub(super) struct Pilot {
 impl Design {
     /// Settles the design from what is known before anything is replayed.
     pub(super) fn of(store: &Store, question: &Question, chosen: &Chosen, check: &Check) -> anyhow::Result<Self> {
-        if question.looks == Looks::Once {
-            return Ok(Design::Once { because: None });
+        match question.looks {
+            Looks::Once => return Ok(Design::Once { because: None }),
+            Looks::Planned(looks) => return planned(question, looks, chosen.unit_ends.len()),
+            Looks::Always => {}
         }
         let pilot = pilot(store, question, chosen)?;
         let test = test_for(check, pilot.as_ref())?;
@@ -81,6 +89,7 @@ impl Design {
     pub(super) fn declared(&self) -> Value {
         match self {
             Design::Once { .. } => json!({"looks": "once"}),
+            Design::Planned(planned) => json!({"looks": planned.at(), "spending": "o_brien_fleming"}),
             Design::Always(always) => json!({
                 "looks": "always",
                 "sequence": always.test.sequence,
@@ -95,6 +104,10 @@ impl Design {
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Design::Once { because } => because.clone(),
+            Design::Planned(planned) => {
+                let at: Vec<String> = planned.at().iter().map(ToString::to_string).collect();
+                Some(format!("looked at when {} cases or runs were in, as planned beforehand", at.join(", ")))
+            }
             Design::Always(always) => {
                 let test = match always.test.sequence {
                     Sequence::Betting => "bets on the paired differences",
@@ -114,6 +127,12 @@ impl Design {
             }
         }
     }
+}
+
+fn planned(question: &Question, looks: u32, units: usize) -> anyhow::Result<Design> {
+    let planned = Planned::new(&question.rule, looks, units)
+        .map_err(|error| Fault::input(format!("{looks} looks at {units} cases cannot be planned")).because(error))?;
+    Ok(Design::Planned(planned))
 }
 
 /// Returns the test that suits the check's scores, its bets sized by the pilot where there is one.

@@ -6,11 +6,12 @@ use freehold_store::Replay;
 use freehold_wire::{Message, ReferenceKind};
 
 use super::cases::{Case, Chosen, output};
-use super::counting::Scores;
+use super::counting::{Scores, pair};
 use super::design::Design;
 use super::plan::{Plan, Question};
 use super::replay::Replays;
 use super::result::{Arms, CaseResult, Disagreement, Failures, Named, Row, Subset};
+use super::sequence::units;
 use super::subsets;
 use crate::exit::Fault;
 
@@ -55,11 +56,17 @@ pub(super) fn judge(
             rerun_replay: replays.rerun(case).filter(|_| plan.has_rerun),
         })
         .collect();
-    let pairs: Vec<Pair> = scored.iter().map(pair).collect();
+    let pairs: Vec<Pair> = scored.iter().map(|scored| pair(scored.case, scored.scores)).collect();
     let decision = as_declared(plan, &pairs)?;
     // Subsets are looked at once, on all cases; where the whole ended it before, by the test that may be looked at then.
     let is_whole = pairs.len() == chosen.cases.len();
-    let method = |members: &[Pair]| if is_whole { once(members, &plan.rule) } else { as_declared(plan, members) };
+    let method = |members: &[Pair]| match &plan.design {
+        Design::Planned(planned) if !is_whole => {
+            planned.decide_part(members, units(&pairs).len()).map_err(cannot_decide)
+        }
+        _ if is_whole => once(members, &plan.rule),
+        _ => as_declared(plan, members),
+    };
     let subsets = subsets::decide(&plan.divided, &pairs, method)?;
     let named = Named {
         step: question.step.clone(),
@@ -83,6 +90,7 @@ pub(super) fn judge(
 fn as_declared(plan: &Plan, pairs: &[Pair]) -> Result<Decision, Fault> {
     match &plan.design {
         Design::Once { .. } => once(pairs, &plan.rule),
+        Design::Planned(planned) => planned.decide(pairs).map_err(cannot_decide),
         Design::Always(always) => always.test.decide(pairs, &plan.rule).map_err(cannot_decide),
     }
 }
@@ -93,15 +101,6 @@ fn once(pairs: &[Pair], rule: &Rule) -> Result<Decision, Fault> {
 
 fn cannot_decide(error: impl std::error::Error + Send + Sync + 'static) -> Fault {
     Fault::input("no decision can be made on these cases").because(error)
-}
-
-fn pair(scored: &Scored<'_>) -> Pair {
-    Pair {
-        case: scored.case.call.id.clone(),
-        incumbent: scored.scores.incumbent(),
-        candidate: scored.scores.candidate.value,
-        cluster: scored.case.call.run.clone(),
-    }
 }
 
 pub(super) fn kind_word(kind: ReferenceKind) -> &'static str {

@@ -40,6 +40,16 @@ impl Sequential {
     }
 }
 
+/// Returns where each unit ends among pairs whose cases of one cluster stand together.
+pub(super) fn units(pairs: &[Pair]) -> Vec<usize> {
+    let units = pairs.chunk_by(|a, b| a.cluster.is_some() && a.cluster == b.cluster);
+    let ends = units.scan(0, |end, unit| {
+        *end += unit.len();
+        Some(*end)
+    });
+    ends.collect()
+}
+
 /// Returns the mean difference of a unit, the same in whatever order its cases are.
 pub(super) fn mean(unit: &[Pair]) -> f64 {
     unit.iter().map(|pair| pair.candidate - pair.incumbent).sum::<f64>() / unit.len() as f64

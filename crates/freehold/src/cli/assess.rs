@@ -65,6 +65,9 @@ pub(super) struct Arguments {
     /// Decide once, when all cases are in, instead of after every case.
     #[arg(long)]
     fixed: bool,
+    /// Look this many times, at numbers of cases that are fixed beforehand (2 to 20).
+    #[arg(long, value_name = "K", conflicts_with = "fixed", value_parser = clap::value_parser!(u32).range(2..=20))]
+    looks: Option<u32>,
     /// Seed of the sampling and of the order of cases.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -199,7 +202,11 @@ fn question(arguments: &Arguments, settings: &Settings, (step, candidate): (&str
         reference: arguments.reference.map(ReferenceKind::from),
         cases_max: arguments.max_cases.unwrap_or(defaults.cases_max),
         concurrency: defaults.concurrency,
-        looks: if arguments.fixed { Looks::Once } else { Looks::Always },
+        looks: match arguments.looks {
+            Some(looks) => Looks::Planned(looks),
+            None if arguments.fixed => Looks::Once,
+            None => Looks::Always,
+        },
         seed: arguments.seed,
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
         subsets,

@@ -404,3 +404,17 @@ fn killed_on_the_way_it_comes_to_the_same_verdict_on_the_same_cases() {
         assert_eq!(resumed[part], fresh[part], "{part}");
     }
 }
+
+#[test]
+fn planned_looks_end_at_the_first_that_decides() {
+    let home = tempfile::tempdir().unwrap();
+    let tickets = tickets(100);
+    import(home.path(), &tickets);
+    model(home.path(), &tickets, 40, &Value::Null);
+    let (ran, row) = assess(home.path(), &["--looks", "4"]);
+    assert_eq!((ran.code, row["method"].as_str()), (1, Some("planned_looks_tango_score")), "{row}");
+    let n = row["n"].as_u64().unwrap();
+    assert!(n < 100 && n % 25 == 0, "{n} is no planned look that stops early");
+    assert_eq!((row["confidence"].as_f64(), row["saved"]["cases_max"].as_u64()), (Some(0.95), Some(100)));
+    assert!(row["upper"].as_f64().unwrap() < -0.05);
+}
