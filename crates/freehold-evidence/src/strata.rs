@@ -85,11 +85,19 @@ pub fn decide<S: AsRef<str>>(pairs: &[Pair], subset_of: &[S], rule: &Rule) -> Re
         tallies.entry(subset.as_ref()).or_default().add(pair)?;
     }
     let decided =
-        |(name, tally): (&str, Tally)| Ok(Subset { name: name.to_owned(), decision: held_back(tally.decide(rule)?) });
+        |(name, tally): (&str, Tally)| Ok(Subset { name: name.to_owned(), decision: decide_subset(&tally, rule)? });
     Ok(Strata {
         pooled: decision::decide(pairs, rule)?,
         subsets: tallies.into_iter().map(decided).collect::<Result<_, Error>>()?,
     })
+}
+
+/// Returns the decision on one subset that was summed up apart, with what is said of subsets with few cases.
+///
+/// # Errors
+/// Refuses an empty tally.
+pub fn decide_subset(tally: &Tally, rule: &Rule) -> Result<Decision, decision::Error> {
+    tally.decide(rule).map(held_back)
 }
 
 fn held_back(mut decision: Decision) -> Decision {

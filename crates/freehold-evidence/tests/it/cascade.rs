@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::simulation::draws;
+
 fn promise(risk: f64) -> Promise {
     Promise::new(risk, 0.95).expect("legal")
 }
@@ -142,7 +144,7 @@ fn true_risk(threshold: f64, loss: Loss) -> f64 {
 
 #[test]
 fn promise_is_broken_no_more_often_than_said() {
-    let draws = if std::env::var_os("FREEHOLD_FULL_SIMULATION").is_some() { 20_000 } else { 1_000 };
+    let draws = draws(1_000);
     let thresholds: Vec<f64> = (0..50).map(|step| 1.0 - f64::from(step) / 50.0).collect();
     let mut random = ChaCha8Rng::seed_from_u64(81);
     for (loss, cases, risk) in [

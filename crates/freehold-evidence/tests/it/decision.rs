@@ -1,6 +1,6 @@
 //! The three-way decision: verdicts, cases still needed, and input that must not pass for certainty.
 
-use freehold_evidence::decision::{Decision, Error, Pair, Rule, Verdict, decide};
+use freehold_evidence::decision::{Decision, Error, Pair, Rule, Tally, Verdict, decide};
 use proptest::prelude::*;
 
 fn rule(margin: f64) -> Rule {
@@ -190,6 +190,33 @@ fn bad_input_is_refused_with_its_place() {
     }
 }
 
+/// A tally that refused a row is as it was before, so that a reader may set the row aside and go on.
+#[test]
+fn refused_rows_leave_a_tally_untouched() {
+    let mut tally = Tally::default();
+    let pairs = in_clusters(counted([40, 3, 5, 12]), 4);
+    pairs.iter().for_each(|pair| tally.add(pair).expect("legal"));
+    let before = tally.decide(&rule(0.05)).expect("legal");
+    let elsewhere = Pair { cluster: Some("elsewhere".into()), ..pairs[0].clone() };
+    let error = tally.add(&elsewhere).expect_err("a case in two clusters");
+    assert_eq!(error.to_string(), "case `case-0` occurs in cluster `run-0` and again in cluster `elsewhere`");
+    let alone = Pair { cluster: None, ..pairs[0].clone() };
+    let error = tally.add(&alone).expect_err("a case with and without a cluster");
+    assert_eq!(error.to_string(), "case `case-0` occurs in cluster `run-0` and again in cluster none");
+    assert!(tally.add(&Pair { case: "new".into(), candidate: f64::NAN, ..alone }).is_err());
+    assert_eq!(tally.decide(&rule(0.05)).expect("legal"), before);
+    assert_eq!((tally.cases(), before.clusters), (60, 15));
+    assert_eq!(Tally::default().decide(&rule(0.05)), Err(Error::NoPairs));
+}
+
+/// A cluster's name and a case's name may be the same and still mean two things.
+#[test]
+fn names_of_cases_and_clusters_do_not_mix() {
+    let alone = Pair { case: "x".into(), incumbent: 1.0, candidate: 1.0, cluster: None };
+    let member = Pair { case: "y".into(), cluster: Some("x".into()), ..alone.clone() };
+    assert_eq!(decided(&[alone, member], 0.05).clusters, 2);
+}
+
 proptest! {
     /// Whatever the scores, the interval is ordered, holds the difference, and agrees with the verdict.
     #[test]
@@ -209,6 +236,11 @@ proptest! {
         prop_assert_eq!(decision.verdict == Verdict::Adequate, decision.lower > -margin);
         prop_assert_eq!(decision.verdict == Verdict::NotAdequate, decision.upper < -margin);
         prop_assert!(decision.verdict == Verdict::Undecided || decision.more_needed.is_none());
+        // The order of the rows is no evidence.
+        let mut turned = pairs.clone();
+        turned.reverse();
+        let turned = decided(&turned, margin);
+        prop_assert!((turned.lower - decision.lower).abs() < 1e-9 && (turned.upper - decision.upper).abs() < 1e-9);
         prop_assert!(decision.more_needed != Some(0) && decision.design_effect >= 1.0);
         // No verdict of adequacy rests on fewer cases than could show it without any disagreement.
         let effective = decision.n as f64 / decision.design_effect;

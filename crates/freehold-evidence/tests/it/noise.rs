@@ -61,3 +61,28 @@ fn cases_without_a_rerun_are_left_out_and_counted() {
     );
     assert_eq!(noise::decide_against_recording(&[], &rule), Err(Error::NoPairs));
 }
+
+#[test]
+fn noise_of_the_incumbent_has_an_interval() {
+    // Misses the recording on 10 of 100 cases: Wilson's shape does not apply to a mean of scores, Student's does.
+    let cases: Vec<_> = (0..100).map(|n| recorded(n, 1.0, Some(f64::from(u8::from(n >= 10))))).collect();
+    let noise = noise::incumbent_noise(&cases, 0.95).expect("an arm that was asked again");
+    let half = 1.660_391_156 * (0.09_f64 / 99.0).sqrt();
+    assert!((noise.share - 0.1).abs() < 1e-12 && noise.of == 100, "{noise:?}");
+    assert!((noise.lower - (0.1 - half)).abs() < 1e-8 && (noise.upper - (0.1 + half)).abs() < 1e-8, "{noise:?}");
+    assert_eq!(
+        noise::sentence(Some(&noise)),
+        "asked again on 100 cases, the incumbent misses its own recording by 10.0 points (5.0 to 15.0); \
+         the candidate is measured against that, not against the recording"
+    );
+    // Cases of one run count as one.
+    let in_runs =
+        cases.iter().enumerate().map(|(n, case)| RecordedCase { cluster: Some((n / 10).to_string()), ..case.clone() });
+    let clustered = noise::incumbent_noise(&in_runs.collect::<Vec<_>>(), 0.95).expect("an arm that was asked again");
+    assert!(clustered.upper > noise.upper + 0.1 && clustered.share == noise.share, "{clustered:?}");
+    // A second answer that never misses leaves an upper limit, and none leaves nothing.
+    let steady: Vec<_> = (0..50).map(|n| recorded(n, 1.0, Some(1.0))).collect();
+    let noise = noise::incumbent_noise(&steady, 0.95).expect("an arm that was asked again");
+    assert!(noise.share == 0.0 && noise.upper > 0.05, "{noise:?}");
+    assert_eq!(noise::incumbent_noise(&[recorded(0, 1.0, None)], 0.95), None);
+}

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::simulation::draws;
+
 fn rule(margin: f64, confidence: f64) -> Rule {
     Rule::new(margin, confidence).expect("legal")
 }
@@ -126,7 +128,7 @@ fn drawn(random: &mut ChaCha8Rng, labels: usize, further: usize, fidelity: f64) 
 #[test]
 fn limits_cover_what_people_would_say() {
     const TRUTH: f64 = -0.1;
-    let draws = if std::env::var_os("FREEHOLD_FULL_SIMULATION").is_some() { 20_000 } else { 2_000 };
+    let draws = draws(2_000);
     let mut random = ChaCha8Rng::seed_from_u64(71);
     for fidelity in [0.3, 0.7] {
         for labels in [20, 50, 100, 300] {

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use freehold_evidence::decision::{Decision, Pair, Rule, Verdict, decide};
-use freehold_evidence::noise;
+use freehold_evidence::{noise, paired};
+
+mod cascades;
+mod drifts;
+mod every_pair;
+mod judges;
 
 /// Returns the path of a file of the real-data folder, or says that the test is skipped.
 pub(crate) fn real(file: &str) -> Option<PathBuf> {
@@ -89,4 +94,20 @@ fn airline_agent_disagrees_with_itself_as_published() {
     let decision = decide(&pairs, &Rule::new(0.05, 0.95).expect("legal")).expect("legal");
     assert_eq!((decision.n, decision.clusters, decision.verdict), (100, 50, Verdict::Undecided));
     assert!(decision.lower < 0.0 && decision.upper > 0.0, "{decision:?}");
+}
+
+/// The outcome of one run says something about the next run of the same task: 200 runs are worth 90.
+#[test]
+fn airline_runs_of_a_task_resemble_each_other_as_published() {
+    let Some(path) = real("tau_airline_gpt4o/runs.jsonl") else { return };
+    let text = std::fs::read_to_string(path).expect("the file opens");
+    let (mut rewards, mut tasks) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let run: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        rewards.push(run["reward"].as_f64().expect("a reward of 0 or 1"));
+        tasks.push(run["task"].as_u64().expect("a task number") as usize);
+    }
+    let effect = paired::cluster_robust(&rewards, &tasks).design_effect(&paired::summarise(&rewards));
+    // Computed apart in numpy.
+    assert!((effect - 2.227_338_225_930_767_5).abs() < 1e-8, "{effect}");
 }

@@ -8,6 +8,11 @@ use rand_chacha::ChaCha8Rng;
 
 const NOMINAL: f64 = 0.05;
 
+/// Draws of a simulation: few enough to run with every test, or ten times as many where `FREEHOLD_FULL_SIMULATION` is set.
+pub(crate) fn draws(reduced: u32) -> u32 {
+    if std::env::var_os("FREEHOLD_FULL_SIMULATION").is_some() { reduced * 10 } else { reduced }
+}
+
 /// Share of `draws` samples that are called adequate; `fill` writes one sample's scores into the pairs.
 fn adequate_share(pairs: &mut [Pair], draws: u32, margin: f64, mut fill: impl FnMut(&mut [Pair])) -> f64 {
     let rule = Rule::new(margin, 1.0 - NOMINAL).expect("legal");
@@ -44,7 +49,7 @@ fn set(pair: &mut Pair, draw: f64, loss: f64, gain: f64) {
 
 #[test]
 fn right_or_wrong_scores_at_the_margin_keep_the_level() {
-    let draws = 3_000;
+    let draws = draws(3_000);
     let mut random = ChaCha8Rng::seed_from_u64(41);
     for cases in [50, 100, 200] {
         for (margin, discordance) in [(0.05, 0.15), (0.05, 0.3), (0.1, 0.2)] {
@@ -96,7 +101,7 @@ fn exact_level_of_tango_stays_near_nominal() {
 
 #[test]
 fn graded_scores_at_the_margin_keep_the_level() {
-    let (draws, margin) = (2_000, 0.05);
+    let (draws, margin) = (draws(2_000), 0.05);
     let mut random = ChaCha8Rng::seed_from_u64(42);
     for cases in [30, 100, 200] {
         let share = adequate_share(&mut blank(cases, 1), draws, margin, |pairs| {
@@ -114,7 +119,7 @@ fn graded_scores_at_the_margin_keep_the_level() {
 /// Rare failures hide from a t interval, which certifies most samples that happen to hold none.
 #[test]
 fn rare_failures_of_a_graded_score_do_not_pass_as_adequate() {
-    let (draws, cases) = (2_000, 60);
+    let (draws, cases) = (draws(2_000), 60);
     let margin = 0.02;
     let mut random = ChaCha8Rng::seed_from_u64(43);
     let mut by_t_alone = 0_u32;
@@ -145,7 +150,7 @@ struct Mixture {
 
 #[test]
 fn clustered_scores_at_the_margin_keep_the_level() {
-    let (draws, margin) = (2_000, 0.05);
+    let (draws, margin) = (draws(2_000), 0.05);
     let mut random = ChaCha8Rng::seed_from_u64(44);
     let even = Mixture { share: 0.5, rates: [(0.2, 0.0), (0.02, 0.12)], level_max: NOMINAL };
     // A few clusters lose a lot: the estimates are skewed, and the level of any interval of this kind is some 6.5 %.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use freehold_evidence::{Decision, Pair, Rule, Tally};
+use freehold_evidence::{Decision, Pair, Rule, Tally, strata};
 
 use crate::assess::result::{Row, Subset};
 use crate::exit::{Exit, Fault};
@@ -70,14 +70,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let rule = Rule::new(arguments.margin, arguments.confidence)
         .map_err(|error| Fault::input("the rule cannot be used").because(error))?;
     let tallies = read(&arguments.file)?;
-    let decide = |tally: &Tally| {
-        let decided = tally.decide(&rule);
-        decided.map_err(|error| Fault::input(format!("no decision on {}", arguments.file.display())).because(error))
-    };
-    let decision = decide(&tallies.whole)?;
+    let cannot = |error| Fault::input(format!("no decision on {}", arguments.file.display())).because(error);
+    let decision = tallies.whole.decide(&rule).map_err(cannot)?;
     let mut outcome = Outcome { row: row(arguments, &decision), subsets: Vec::with_capacity(tallies.subsets.len()) };
     for (name, tally) in tallies.subsets {
-        outcome.subsets.push(Subset::of("subset".to_owned(), name, &decide(&tally)?));
+        let decision = strata::decide_subset(&tally, &rule).map_err(cannot)?;
+        outcome.subsets.push(Subset::of("subset".to_owned(), name, &decision));
     }
     if arguments.json {
         stdout::line(serde_json::to_string(&outcome)?)?;
