@@ -143,8 +143,10 @@ fn limits_cover_what_people_would_say() {
             println!(
                 "ppi fidelity={fidelity} labels={labels}: lower misses {above:.4}, upper {below:.4}, worth {worth:.2}"
             );
-            // Three simulation errors above the nominal 5 %, and a point for the weight being estimated from the same labels.
-            let ceiling = 0.06 + 3.0 * (0.05_f64 * 0.95 / f64::from(draws)).sqrt();
+            // The weight comes from the same labels: with few of them and a good judge the level rises to some 7 %, and
+            // nothing is called adequate. Elsewhere a point above the nominal 5 %; three simulation errors on top.
+            let level = if labels < ppi::LABELS_FEW { 0.073 } else { 0.06 };
+            let ceiling = level + 3.0 * (0.05_f64 * 0.95 / f64::from(draws)).sqrt();
             assert!(above <= ceiling && below <= ceiling, "{labels} labels: {above} and {below}");
             assert!(worth > if fidelity > 0.5 { 1.4 } else { 0.99 }, "{labels} labels: {worth}");
         }
