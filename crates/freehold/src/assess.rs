@@ -20,6 +20,7 @@ pub mod result;
 mod score;
 mod sequence;
 mod subsets;
+mod tried;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -35,7 +36,9 @@ pub use prospect::{Outlook, OutlookLine};
 pub(crate) use replay::CANDIDATE;
 pub use result::AssessmentResult;
 pub use subsets::Divider;
+pub use tried::{Tried, TriedAnswer, try_case};
 
+use crate::checks::Outside;
 use crate::config::Settings;
 use crate::facts::PriceBook;
 use crate::names::Target;
@@ -67,6 +70,10 @@ impl Assessor<'_> {
         done
     }
 
+    fn outside(&self) -> Outside<'_> {
+        Outside { settings: self.settings, program: &self.program }
+    }
+
     async fn judge(
         &self,
         trial: Trial<'_>,
@@ -75,13 +82,15 @@ impl Assessor<'_> {
     ) -> anyhow::Result<AssessmentResult> {
         let Trial { question, target, chosen } = trial;
         let lock = target.own_model(self.settings).map(plan::lock_of).transpose()?;
+        let check = plan::check_of(question, chosen, self.outside())?;
         let arms = ask::Arms::prepare(self, trial, engine).await?;
-        let plan = Plan::of(self.store, question, chosen, &arms, lock)?;
+        let plan = Plan::of(self.store, question, chosen, &arms, (check, lock))?;
         let head = plan.begin(self.store, question, chosen)?;
         let begun = Instant::now();
         let mut counting = counting::Counting::new(chosen, &plan, progress);
         let course = replay::Course { store: self.store, assessment: &head.id, chosen, arms: &arms };
         let replays = replay::run(&course, &mut counting).await?;
+        plan.check.fault()?;
         let wall = begun.elapsed();
         let judged = score::judge(question, &plan, chosen, (&counting.into_scores(), &replays))?;
         let mut result = result_of(self, &head, &plan, judged, &Took { wall, replays: &replays, chosen, arms: &arms });

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::checks::confined;
 use crate::config::LogFormat;
 use crate::exit::{self, Exit};
 use crate::home::Place;
@@ -77,6 +78,8 @@ enum Command {
     Completions(Completions),
     #[command(hide = true)]
     EngineWorker,
+    #[command(hide = true)]
+    CheckProgram(confined::Confinement),
 }
 
 /// Print a completion script for a shell, such as `freehold completions bash > ~/.local/share/bash-completion/completions/freehold`.
@@ -94,6 +97,9 @@ pub fn main() -> ExitCode {
     };
     if matches!(arguments.command, Command::EngineWorker) {
         return freehold_engine::worker::run();
+    }
+    if let Command::CheckProgram(confinement) = &arguments.command {
+        return confined::run(confinement);
     }
     logs::start(&arguments.place, arguments.log_format);
     match run(arguments) {
@@ -128,7 +134,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
             clap_complete::generate(command.shell, &mut Arguments::command(), "freehold", &mut std::io::stdout());
             Ok(Exit::Done)
         }
-        Command::EngineWorker => Ok(Exit::Done),
+        Command::EngineWorker | Command::CheckProgram(_) => Ok(Exit::Done),
     }
 }
 

@@ -15,6 +15,7 @@ mod paired;
 mod plan;
 mod ppi;
 mod real_data;
+mod scorers;
 mod sequential;
 mod simulation;
 mod strata;

@@ -1,6 +1,5 @@
 //! When an assessment looks at what it has: declared with the plan, before any answer is seen.
 
-use freehold_evidence::check::Check;
 use freehold_evidence::sequential::{Prior, Sequence};
 use freehold_evidence::{Rule, Verdict};
 use freehold_store::{Assessment, Store};
@@ -11,6 +10,7 @@ use super::plan::Question;
 use super::planned::Planned;
 use super::result::{AssessmentResult, CaseResult};
 use super::sequence::Sequential;
+use crate::checks::Scorer;
 use crate::exit::Fault;
 
 /// What a pilot's discordance weighs against the first cases, in cases.
@@ -64,7 +64,7 @@ pub(super) struct Pilot {
 
 impl Design {
     /// Settles the design from what is known before anything is replayed.
-    pub(super) fn of(store: &Store, question: &Question, chosen: &Chosen, check: &Check) -> anyhow::Result<Self> {
+    pub(super) fn of(store: &Store, question: &Question, chosen: &Chosen, check: &Scorer) -> anyhow::Result<Self> {
         match question.looks {
             Looks::Once => return Ok(Design::Once { because: None }),
             Looks::Planned(looks) => return planned(question, looks, chosen.unit_ends.len()),
@@ -136,7 +136,7 @@ fn planned(question: &Question, looks: u32, units: usize) -> anyhow::Result<Desi
 }
 
 /// Returns the test that suits the check's scores, its bets sized by the pilot where there is one.
-pub(super) fn test_for(check: &Check, pilot: Option<&Pilot>) -> anyhow::Result<Sequential> {
+pub(super) fn test_for(check: &Scorer, pilot: Option<&Pilot>) -> anyhow::Result<Sequential> {
     let sequence = if check.is_graded() { Sequence::Asymptotic } else { Sequence::Betting };
     Ok(Sequential { sequence, prior: Prior::new(PRIOR_CASES, 0.0, discordance(pilot))? })
 }

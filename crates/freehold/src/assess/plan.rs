@@ -1,7 +1,6 @@
 //! What is asked, and the plan that follows: declared before anything is replayed, and kept with the assessment.
 
 use freehold_evidence::Rule;
-use freehold_evidence::check::Check;
 use freehold_store::{AssessmentHead, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -12,6 +11,7 @@ use super::design::{Design, Looks};
 use super::ledger;
 use super::result::Row;
 use super::subsets::{self, Divided, Divider};
+use crate::checks::{Outside, Scorer};
 use crate::config::Model;
 use crate::exit::Fault;
 
@@ -54,10 +54,10 @@ pub enum Rerun {
 }
 
 /// What decides about cases, checks and margin. Equal plans go on with each other's replays.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Plan {
     /// The check that is used.
-    pub check: Check,
+    pub check: Scorer,
     /// The candidate's exact identity, where it is a file of ours.
     pub lock: Option<Value>,
     /// Whether there is an A/A arm.
@@ -76,9 +76,8 @@ impl Plan {
         question: &Question,
         chosen: &Chosen,
         arms: &Arms,
-        lock: Option<Value>,
+        (check, lock): (Scorer, Option<Value>),
     ) -> anyhow::Result<Self> {
-        let check = check_of(question, chosen)?;
         let has_rerun = arms.rerun.is_some();
         let design = Design::of(store, question, chosen, &check)?;
         let whole = json!({
@@ -93,6 +92,7 @@ impl Plan {
             "incumbent": chosen.incumbent.to_string(),
             "reference": chosen.reference,
             "check": check.name(),
+            "check_version": check.version(),
             "margin": question.rule.margin(),
             "confidence": question.rule.confidence(),
             "rerun": has_rerun,
@@ -134,11 +134,10 @@ impl Plan {
 }
 
 /// Returns the check that was asked for, or the one that fits the step's shape.
-pub(super) fn check_of(question: &Question, chosen: &Chosen) -> Result<Check, Fault> {
+pub(super) fn check_of(question: &Question, chosen: &Chosen, outside: Outside<'_>) -> Result<Scorer, Fault> {
     match &question.check {
-        Some(spec) => Check::parse(spec, chosen.schema())
-            .map_err(|error| Fault::input(format!("the check {spec:?} cannot be used")).because(error)),
-        None => Ok(chosen.default_check()),
+        Some(spec) => Scorer::parse(spec, chosen.schema(), outside),
+        None => Ok(chosen.default_check().into()),
     }
 }
 

@@ -81,7 +81,7 @@ impl Assessor<'_> {
     pub fn outlook(&self, question: &Question, target: Option<&Target>) -> anyhow::Result<Outlook> {
         let nobody = Target { upstream: String::new(), model: String::new() };
         let chosen = cases::choose(self.store, question, target.unwrap_or(&nobody))?;
-        let check = check_of(question, &chosen)?;
+        let check = check_of(question, &chosen, self.outside())?;
         let pilot = design::pilot(self.store, question, &chosen)?;
         let test = design::test_for(&check, pilot.as_ref())?;
         let has_rerun = question.rerun == Rerun::WherePossible

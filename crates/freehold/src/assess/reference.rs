@@ -54,6 +54,14 @@ impl References {
         Ok(References { kind, gold })
     }
 
+    /// Returns the strongest reference there is for one case that says what is right: a label, else the incumbent's answer.
+    pub(super) fn of_case(store: &Store, step: &str, call: &Call) -> anyhow::Result<Self> {
+        let gold = store.gold_answers(step)?;
+        let imported = call.reference.as_ref().is_some_and(|reference| reference.kind == ReferenceKind::Label);
+        let is_labelled = imported || gold.contains_key(&call.id);
+        Ok(References { kind: if is_labelled { ReferenceKind::Label } else { ReferenceKind::Incumbent }, gold })
+    }
+
     /// Returns what the answers to a call are compared with; `None` where its reference says nothing about other answers.
     pub(super) fn of(&self, call: &Call, recorded: &Answer) -> Option<Output> {
         let imported = || call.reference.as_ref().filter(|reference| reference.kind == self.kind);

@@ -133,6 +133,11 @@ fn failures(scored: &[Scored<'_>]) -> Failures {
 
 fn notes(decision: &Decision, plan: &Plan, chosen: &Chosen, scored: &[Scored<'_>]) -> Vec<String> {
     let mut notes = decision.notes.clone();
+    notes.extend(plan.check.warnings().into_iter().map(|warning| format!("the deciding check: {warning}")));
+    let normalised = plan.check.normalisations();
+    if !normalised.is_empty() {
+        notes.push(format!("the check {} looks past: {}", plan.check.name(), normalised.join("; ")));
+    }
     let failed = failures(scored).candidate;
     if failed > 0 {
         notes.push(format!(

@@ -43,7 +43,8 @@ pub(super) struct Arguments {
     /// The one-sided level of the decision [default: 0.95]
     #[arg(long)]
     confidence: Option<f64>,
-    /// exact, fields, fields_exact, field:NAME, schema, tool_call, numeric:TOLERANCE or text [default: by the step's shape]
+    /// How answers are scored, such as fields, tool_call, numeric:1%, regex:PATTERN or command:PROGRAM (docs/checks.md)
+    /// [default: `check` of the step's [[step]], else by its shape]
     #[arg(long)]
     check: Option<String>,
     /// What answers are compared with [default: label where half of the cases have one, else incumbent]
@@ -198,7 +199,7 @@ fn question(arguments: &Arguments, settings: &Settings, (step, candidate): (&str
         candidate: candidate.to_owned(),
         incumbent: arguments.incumbent.clone(),
         rule,
-        check: arguments.check.clone(),
+        check: arguments.check.clone().or_else(|| declared.and_then(|declared| declared.check.clone())),
         reference: arguments.reference.map(ReferenceKind::from),
         cases_max: arguments.max_cases.unwrap_or(defaults.cases_max),
         concurrency: defaults.concurrency,

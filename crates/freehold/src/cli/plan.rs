@@ -51,12 +51,14 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let (margin, confidence) = (arguments.margin, arguments.confidence);
     let rule = Rule::new(margin.unwrap_or(defaults.margin), confidence.unwrap_or(defaults.confidence))
         .map_err(|error| Fault::input("the margin or the confidence cannot be used").because(error))?;
+    let step = step_lines::find(&store, &arguments.step)?;
+    let declared = settings.steps.iter().find(|declared| declared.name == step);
     let question = Question {
-        step: step_lines::find(&store, &arguments.step)?,
         candidate: arguments.candidate.clone().unwrap_or_default(),
         incumbent: None,
         rule,
-        check: arguments.check.clone(),
+        check: arguments.check.clone().or_else(|| declared.and_then(|declared| declared.check.clone())),
+        step,
         reference: None,
         cases_max: arguments.max_cases.unwrap_or(defaults.cases_max),
         concurrency: defaults.concurrency,

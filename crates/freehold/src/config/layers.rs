@@ -57,7 +57,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["restarts_max", "restart_window_s", "load_timeout_s", "queue_requests_max"]),
-    ("assess", &["margin", "confidence", "cases_max", "concurrency"]),
+    ("assess", &["margin", "confidence", "cases_max", "concurrency", "command_timeout_s", "command_memory_mib"]),
     ("observe", &["otlp_url", "otlp_authorization", "trace_sample", "trace_reparent", "access_log", "log_format"]),
     ("facts", &["path"]),
     (
@@ -79,7 +79,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("model", &["name", "path", "context_tokens", "slots", "threads", "backend"]),
-    ("step", &["name", "bodies", "retention_days", "subsets"]),
+    ("step", &["name", "bodies", "retention_days", "subsets", "check"]),
     (
         "budget",
         &[

@@ -107,6 +107,9 @@ pub struct StepKept {
     /// What divides its cases when it is assessed.
     #[serde(default)]
     pub subsets: Vec<Divider>,
+    /// The check of its answers.
+    #[serde(default, deserialize_with = "crate::checks::deserialize_spec")]
+    pub check: Option<String>,
 }
 
 /// When a call counts as recorded.
@@ -153,6 +156,10 @@ pub struct Assess {
     pub cases_max: usize,
     /// The most replays in flight.
     pub concurrency: usize,
+    /// How long a check's own program may take for one answer.
+    pub command_timeout_s: u64,
+    /// The most memory of such a program.
+    pub command_memory_mib: u64,
 }
 
 /// `[observe]`.
