@@ -200,7 +200,7 @@ pub enum Error {
 /// # Errors
 /// Refuses empty input, scores outside 0 to 1, and a case found in two clusters.
 pub fn decide(pairs: &[Pair], rule: &Rule) -> Result<Decision, Error> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::with_capacity(pairs.len());
     pairs.iter().try_for_each(|pair| tally.add(pair))?;
     tally.decide(rule)
 }

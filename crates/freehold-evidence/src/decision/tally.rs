@@ -1,7 +1,7 @@
 //! Paired scores, checked and summed up as they come: memory for distinct names, none for rows.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
 use super::{Decision, Error, Pair, Rule};
 use crate::paired::{ClusterTotal, Running};
@@ -12,7 +12,7 @@ use crate::paired::{ClusterTotal, Running};
 /// names of cases: of those it keeps a 128-bit digest, by which it knows a repeat.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    home_of: HashMap<Digest, Home>,
+    home_of: HashMap<Digest, Home, BuildHasherDefault<AsDigested>>,
     declared: HashMap<Box<str>, u32>,
     pub(super) totals: Vec<ClusterTotal>,
     pub(super) running: Running,
@@ -23,8 +23,32 @@ pub struct Tally {
     incumbent_sum: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Digest(u64, u64);
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+/// Takes half of a digest for its hash: it is one already, and need not be hashed again.
+#[derive(Debug, Clone, Copy, Default)]
+struct AsDigested(u64);
+
+impl Hasher for AsDigested {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, half: u64) {
+        self.0 = half;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// The cluster of a case: one that was declared, or its own, which its repeats join.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +60,7 @@ enum Home {
 impl Default for Tally {
     fn default() -> Self {
         Self {
-            home_of: HashMap::new(),
+            home_of: HashMap::default(),
             declared: HashMap::new(),
             totals: Vec::new(),
             running: Running::default(),
@@ -49,6 +73,13 @@ impl Default for Tally {
 }
 
 impl Tally {
+    /// Returns an empty tally with room for so many cases.
+    pub(super) fn with_capacity(cases: usize) -> Self {
+        let mut tally = Self::default();
+        tally.home_of.reserve(cases);
+        tally
+    }
+
     /// Adds the scores of one case.
     ///
     /// # Errors
