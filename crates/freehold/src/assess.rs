@@ -8,6 +8,7 @@ mod cases;
 mod counting;
 mod design;
 mod expect;
+mod judge;
 mod ledger;
 mod money;
 mod order;
@@ -62,6 +63,9 @@ impl Assessor<'_> {
     /// # Errors
     /// The step has no cases, the candidate cannot be reached at all, or the store cannot be used.
     pub async fn assess(&self, question: &Question, progress: &Progress) -> anyhow::Result<AssessmentResult> {
+        if let Some(judge) = question.check.as_deref().and_then(judge::named) {
+            return judge::assess(self, question, judge, progress).await;
+        }
         let target = Target::parse(&question.candidate, self.settings)?;
         let chosen = cases::choose(self.store, question, &target)?;
         let engine = service::engine(self.settings, self.program.clone());
@@ -143,6 +147,7 @@ fn result_of(
         cases: judged.cases,
         disagreements: judged.disagreements,
         looks: Vec::new(),
+        judge: None,
         cost,
         lock: plan.lock.clone(),
         is_simulated_incumbent: took.arms.incumbent_is_simulated,

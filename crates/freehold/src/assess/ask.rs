@@ -11,6 +11,7 @@ use super::{Assessor, Trial};
 use crate::client::Client;
 use crate::config::Upstream;
 use crate::exit::Fault;
+use crate::names::Target;
 use crate::service;
 
 /// The version that Anthropic's API wants to be told.
@@ -46,20 +47,11 @@ impl Arms {
     /// Loads the candidate and finds out whether the incumbent can be asked again.
     pub(super) async fn prepare(assessor: &Assessor<'_>, trial: Trial<'_>, engine: &Engine) -> anyhow::Result<Self> {
         let Trial { question, target, chosen } = trial;
-        let timeout = Duration::from_secs(assessor.settings.server.first_byte_timeout_s);
-        let client =
-            Client::new(timeout).map_err(|error| Fault::internal("cannot build the HTTP client").because(error))?;
-        let candidate = match target.own_model(assessor.settings) {
-            Some(model) => {
-                service::load(engine, model).await?;
-                Asked::Engine { engine: engine.clone(), model: model.name.clone(), concurrency: model.slots as usize }
-            }
-            None => {
-                let upstream = target.upstream(assessor.settings).expect("a parsed target is a model or an upstream");
-                speaks_all(upstream, chosen)?;
-                Asked::upstream(&client, upstream, (&target.model, question.concurrency))
-            }
-        };
+        let client = client(assessor)?;
+        if let Some(upstream) = target.upstream(assessor.settings) {
+            speaks_all(upstream, chosen)?;
+        }
+        let candidate = Asked::named(assessor, target, (&client, engine), question.concurrency).await?;
         let mut notes = Vec::new();
         let known = chosen.incumbent.upstream(assessor.settings);
         let rerun = match (question.rerun, known) {
@@ -80,6 +72,12 @@ impl Arms {
         };
         Ok(Arms { candidate, rerun, incumbent_is_simulated: known.is_some_and(|upstream| upstream.simulated), notes })
     }
+}
+
+/// Returns a client that waits for an answer as long as the configuration says.
+pub(super) fn client(assessor: &Assessor<'_>) -> Result<Client, Fault> {
+    let timeout = Duration::from_secs(assessor.settings.server.first_byte_timeout_s);
+    Client::new(timeout).map_err(|error| Fault::internal("cannot build the HTTP client").because(error))
 }
 
 fn speaks_all(upstream: &Upstream, chosen: &Chosen) -> Result<(), Fault> {
@@ -105,6 +103,22 @@ async fn reachable(asked: Asked, case: &Case, notes: &mut Vec<String>) -> Option
 }
 
 impl Asked {
+    /// Returns who is named, loaded and ready where it is a model of ours.
+    pub(super) async fn named(
+        assessor: &Assessor<'_>,
+        target: &Target,
+        (client, engine): (&Client, &Engine),
+        concurrency: usize,
+    ) -> anyhow::Result<Self> {
+        if let Some(model) = target.own_model(assessor.settings) {
+            service::load(engine, model).await?;
+            let (engine, model, concurrency) = (engine.clone(), model.name.clone(), model.slots as usize);
+            return Ok(Asked::Engine { engine, model, concurrency });
+        }
+        let upstream = target.upstream(assessor.settings).expect("a parsed target is a model or an upstream");
+        Ok(Asked::upstream(client, upstream, (&target.model, concurrency)))
+    }
+
     fn upstream(client: &Client, upstream: &Upstream, (model, concurrency): (&str, usize)) -> Self {
         let upstream = Box::new(upstream.clone());
         Asked::Upstream { client: client.clone(), upstream, model: model.to_owned(), concurrency }

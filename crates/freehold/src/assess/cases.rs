@@ -39,7 +39,18 @@ pub(super) struct Chosen {
 
 /// Chooses the cases.
 pub(super) fn choose(store: &Store, question: &Question, candidate: &Target) -> anyhow::Result<Chosen> {
-    let keys = store.cases(&question.step)?;
+    choose_among(store, question, candidate, None)
+}
+
+/// Chooses the cases among those named, or among all.
+pub(super) fn choose_among(
+    store: &Store,
+    question: &Question,
+    candidate: &Target,
+    among: Option<&HashSet<String>>,
+) -> anyhow::Result<Chosen> {
+    let mut keys = store.cases(&question.step)?;
+    keys.retain(|key| among.is_none_or(|among| among.contains(&key.id)));
     let incumbent = incumbent(&keys, question, candidate)?;
     let mut keys: Vec<CaseKey> =
         keys.into_iter().filter(|key| key.upstream == incumbent.upstream && key.model == incumbent.model).collect();

@@ -115,6 +115,12 @@ impl Plan {
         told
     }
 
+    /// Puts a judge in the place of the check.
+    pub(super) fn judge(&mut self, check: &str, judge: Value) {
+        self.whole["check"] = check.into();
+        self.whole["judge"] = judge;
+    }
+
     /// Begins the assessment in the store, or finds the equal one that broke off.
     pub(super) fn begin(&self, store: &Store, question: &Question, chosen: &Chosen) -> anyhow::Result<AssessmentHead> {
         if let Some(head) = store.unfinished_assessment(&question.step, &question.candidate, &self.whole)? {

@@ -54,7 +54,8 @@ impl Replays {
         self.candidate.values().filter_map(|replay| replay.answer.as_ref())
     }
 
-    fn put(&mut self, replay: Replay) {
+    /// Takes a replay in.
+    pub(super) fn put(&mut self, replay: Replay) {
         let arm = if replay.arm == RERUN { &mut self.rerun } else { &mut self.candidate };
         arm.insert(replay.case.clone(), replay);
     }
@@ -156,7 +157,8 @@ impl Lane<'_> {
     }
 }
 
-fn replay(case: &Case, arm: &str, asking: Asking) -> Replay {
+/// Returns what came of asking as it is kept.
+pub(super) fn replay(case: &Case, arm: &str, asking: Asking) -> Replay {
     let us = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let (answer, failure) = match asking.answer {
         Ok(answer) => (Some(answer), None),

@@ -16,7 +16,7 @@ use super::subsets;
 use crate::exit::Fault;
 
 /// The most disagreements that are kept, and the most characters of each text in them.
-const DISAGREEMENTS_MAX: usize = 12;
+pub(super) const DISAGREEMENTS_MAX: usize = 12;
 const SHOWN_CHARS_MAX: usize = 1_200;
 
 /// What the scores came to.
@@ -194,13 +194,13 @@ fn disagreement(scored: &Scored<'_>) -> Disagreement {
     }
 }
 
-fn shown(output: &Output) -> String {
+pub(super) fn shown(output: &Output) -> String {
     let calls = output.tool_calls.iter().map(|call| format!("{}({})", call.name, call.arguments));
     let text = Some(output.text.clone()).filter(|text| !text.is_empty());
     cut(&text.into_iter().chain(calls).collect::<Vec<_>>().join("\n"))
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),

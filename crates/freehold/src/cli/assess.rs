@@ -43,8 +43,8 @@ pub(super) struct Arguments {
     /// The one-sided level of the decision [default: 0.95]
     #[arg(long)]
     confidence: Option<f64>,
-    /// How answers are scored, such as fields, tool_call, numeric:1%, regex:PATTERN or command:PROGRAM (docs/checks.md)
-    /// [default: `check` of the step's [[step]], else by its shape]
+    /// How answers are scored, such as fields, tool_call, numeric:1%, regex:PATTERN, command:PROGRAM or judge:WHO, a model that
+    /// compares both answers (docs/checks.md, docs/labels.md) [default: `check` of the step's [[step]], else by its shape]
     #[arg(long)]
     check: Option<String>,
     /// What answers are compared with [default: label where half of the cases have one, else incumbent]

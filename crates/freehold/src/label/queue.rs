@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use freehold_evidence::Output;
 use freehold_store::{Assessment, Label, Preference, Replay, Said, Store};
-use freehold_wire::{Message, Part, Request, Role};
+use freehold_wire::{Answer, Message, Part, Request, Role};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -36,6 +36,8 @@ pub struct Queue {
     /// The ids of its cases, in random order.
     pub cases: Vec<String>,
     replays: HashMap<String, Replay>,
+    /// Digests of the candidate's answers.
+    answers: HashMap<String, String>,
 }
 
 /// One case as it is shown: what was asked, and two answers.
@@ -119,7 +121,9 @@ impl Queue {
         let cases = in_random_order(replays.keys().cloned(), seed);
         let drawn = Drawn { assessment: head.id.clone(), seed };
         let (step, candidate) = (head.step.clone(), head.candidate.clone());
-        Ok(Some(Queue { drawn, step, candidate, cases, replays }))
+        let digest = |replay: &Replay| sha256(&candidate_answer(replay.answer.as_ref()));
+        let answers = replays.values().map(|replay| (replay.case.clone(), digest(replay))).collect();
+        Ok(Some(Queue { drawn, step, candidate, cases, replays, answers }))
     }
 
     /// Returns a case of the queue as it is shown; `None` where it is not of the queue or can no longer be read.
@@ -130,9 +134,8 @@ impl Queue {
         let (Some(replay), Some(call)) = (self.replays.get(case), store.call(case)?) else { return Ok(None) };
         let Ok(request) = freehold_wire::requests::read(call.api, &call.request) else { return Ok(None) };
         let Some(recorded) = assess::recorded(&call) else { return Ok(None) };
-        let no_answer = || Output { text: NO_ANSWER.to_owned(), tool_calls: Vec::new() };
         let incumbent = assess::output(&recorded);
-        let candidate = replay.answer.as_ref().map_or_else(no_answer, assess::output);
+        let candidate = candidate_answer(replay.answer.as_ref());
         let sides = Sides {
             candidate_is_first: hash(&format!("freehold label side 1\n{}\n{case}", self.drawn.seed))[0] & 1 == 1,
             incumbent_sha256: sha256(&incumbent),
@@ -153,10 +156,15 @@ impl Queue {
         Ok(self.cases.iter().filter(|case| !done.contains(case.as_str())).cloned().collect())
     }
 
-    /// Returns whether a label says of one of these pairs which answer is better, or that it was passed over.
+    /// Returns whether a label says of one of these pairs which answer is better, or that it was passed over here.
+    ///
+    /// A label of another assessment in which the candidate gave the same answer holds for this one.
     pub fn is_answer(&self, label: &Label) -> bool {
-        let is_of_this = label.assessment.as_deref() == Some(&self.drawn.assessment);
-        is_of_this && matches!(label.said, Said::Pair { .. } | Said::Skipped)
+        match &label.said {
+            Said::Pair { candidate_sha256, .. } => self.answers.get(&label.case) == Some(candidate_sha256),
+            Said::Skipped => label.assessment.as_deref() == Some(&self.drawn.assessment),
+            Said::Gold(_) => false,
+        }
     }
 }
 
@@ -182,6 +190,12 @@ impl Item {
     }
 }
 
+/// Returns a candidate's answer as people are shown it, or what stands in its place where it never came.
+pub(crate) fn candidate_answer(answer: Option<&Answer>) -> Output {
+    let no_answer = || Output { text: NO_ANSWER.to_owned(), tool_calls: Vec::new() };
+    answer.map_or_else(no_answer, assess::output)
+}
+
 /// Returns the digest by which an answer is known again.
 pub fn sha256(output: &Output) -> String {
     let text = serde_json::to_vec(output).expect("texts and JSON values are JSON");
@@ -200,7 +214,8 @@ fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-fn turns(request: &Request) -> Vec<Turn> {
+/// Returns what was asked, as people are shown it.
+pub(crate) fn turns(request: &Request) -> Vec<Turn> {
     let system = Some(&request.system).filter(|text| !text.is_empty());
     let system = system.map(|text| Turn { role: "system", text: text.clone() });
     let messages = request.messages.iter().map(|message| Turn {

@@ -10,6 +10,7 @@ mod costs;
 mod dashboard;
 mod handles;
 mod import;
+mod judges;
 mod kept;
 mod keys;
 mod label_screen;

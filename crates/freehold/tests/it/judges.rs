@@ -1,0 +1,216 @@
+//! Judges of an assessment: believed beside labels of people drawn at random, refused where they are biased, never alone.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use freehold::sample::vendor::{MODEL, Manner, Vendor};
+use freehold_store::Store;
+use serde_json::{Value, json};
+
+use crate::labels::{STEP, line, question};
+use crate::running::{Ran, freehold, run};
+
+const CASES: usize = 160;
+
+/// What the candidate's answer is beside the incumbent's, so that anyone who reads it can tell.
+fn quality(number: usize) -> &'static str {
+    match number % 10 {
+        0 => "better",
+        1 => "worse",
+        _ => "even",
+    }
+}
+
+/// Rules of a judge that reads the answers, wherever they stand.
+fn honest() -> Value {
+    let rule = |when: &str, winner: &str| json!({"when": when, "text": format!("It shows.\n{{\"winner\": {winner}}}")});
+    json!({
+        "rules": [
+            rule("answer 1>\nbetter", "1"), rule("answer 2>\nbetter", "2"),
+            rule("answer 1>\nworse", "2"), rule("answer 2>\nworse", "1"),
+        ],
+        "otherwise": {"text": "{\"winner\": \"tie\"}"},
+    })
+}
+
+/// Imports the calls and configures the candidate, which says the same as the incumbent on every eighth case, and judges.
+fn prepare(home: &Path, extra: &str) {
+    let lines: String = (0..CASES).map(|number| line(number, None) + "\n").collect();
+    std::fs::write(home.join("calls.jsonl"), lines).unwrap();
+    assert_eq!(run(home, &["import", "calls.jsonl"]).code, 0);
+    let rule = |number: usize| {
+        let same = format!("incumbent's answer {number}");
+        let text = if number % 8 == 7 { same } else { format!("{} than the other {number}", quality(number)) };
+        json!({"when": question(number), "text": text})
+    };
+    let candidate = json!({"rules": (0..CASES).map(rule).collect::<Vec<_>>()});
+    let first = json!({"otherwise": {"text": "{\"winner\": 1}"}});
+    let mute = json!({"otherwise": {"text": "I would rather not say."}});
+    let mut entries = String::new();
+    for (name, script) in [("desk", &candidate), ("honest", &honest()), ("first", &first), ("mute", &mute)] {
+        std::fs::write(home.join(format!("{name}.json")), script.to_string()).unwrap();
+        writeln!(entries, "[[model]]\nname = \"{name}\"\npath = \"{name}.json\"\nbackend = \"scripted\"").unwrap();
+    }
+    std::fs::write(home.join("freehold.toml"), entries + extra).unwrap();
+}
+
+fn assess(home: &Path, judge: &str) -> (Ran, Value) {
+    let check = format!("judge:{judge}");
+    let ran = run(home, &["assess", STEP, "--candidate", "desk", "--check", &check, "--margin", "0.1", "--json"]);
+    let row = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    (ran, row)
+}
+
+/// Labels cases of the queue as an honest person would, those that `wanted` keeps.
+fn label(home: &Path, wanted: impl Fn(usize, &Value) -> bool) -> usize {
+    let queue = run(home, &["label", STEP, "--candidate", "desk", "--export", "-"]).stdout;
+    let lines: Vec<Value> = queue.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut told = String::new();
+    let mut count = 0;
+    for (_, line) in lines.iter().enumerate().filter(|(place, line)| wanted(*place, line)) {
+        let answers = [line["answers"][0].as_str().unwrap(), line["answers"][1].as_str().unwrap()];
+        let candidate = answers.iter().position(|answer| !answer.starts_with("incumbent")).unwrap();
+        let word = match answers[candidate].split(' ').next().unwrap() {
+            "better" => ["1", "2"][candidate],
+            "worse" => ["2", "1"][candidate],
+            _ => "both_fine",
+        };
+        writeln!(told, "{}", json!({"id": line["id"], "queue": line["queue"], "label": word})).unwrap();
+        count += 1;
+    }
+    std::fs::write(home.join("told.jsonl"), told).unwrap();
+    assert_eq!(run(home, &["label", STEP, "--import", "told.jsonl"]).code, 0);
+    count
+}
+
+fn notes(row: &Value) -> String {
+    row["notes"].to_string()
+}
+
+#[test]
+fn honest_judge_beside_labels_drawn_at_random_decides_by_ppi() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path(), "");
+    let (ran, alone) = assess(home.path(), "honest");
+    assert_eq!((ran.code, alone["verdict"].as_str()), (3, Some("undecided")), "{alone}");
+    assert!(notes(&alone).contains("there are 0 labels of people") && notes(&alone).contains("freehold label mail"));
+    assert_eq!((alone["judge"]["same"].as_u64(), alone["judge"]["asked"].as_u64()), (Some(20), Some(280)));
+
+    assert_eq!(label(home.path(), |place, _| place < 60), 60);
+    let (ran, row) = assess(home.path(), "honest");
+    assert_eq!((ran.code, row["verdict"].as_str()), (0, Some("adequate")), "{row}");
+    let told = |name: &str| row[name].as_str().unwrap().to_owned();
+    assert_eq!(
+        (told("method"), told("reference"), told("check")),
+        ("ppi_plus_plus".into(), "label".into(), "judge:honest".into())
+    );
+    assert_eq!(row["n"].as_u64(), Some(CASES as u64));
+    let truth = row["arms"]["candidate"].as_f64().unwrap() - row["arms"]["recorded"].as_f64().unwrap();
+    assert!((row["difference"].as_f64().unwrap() - truth).abs() < 0.02, "an honest judge's mean is the truth: {row}");
+    let judge = &row["judge"];
+    assert_eq!(
+        (judge["labels"].as_u64(), judge["labels_left_out"].as_u64(), judge["people"].as_u64()),
+        (Some(60), Some(0), Some(1))
+    );
+    assert_eq!(judge["figures"]["people"]["share"]["share"].as_f64(), Some(1.0));
+    assert!(judge["refusals"].as_array().unwrap().is_empty() && judge["prompt"].as_u64() == Some(1), "{judge}");
+    // The weight of a judge that is always right: one over one and the labelled cases for each further one.
+    assert!((judge["weight"].as_f64().unwrap() - 92.0 / 160.0).abs() < 0.2, "{judge}");
+    assert!(notes(&row).contains("answers of the candidate are those that people labelled"), "{}", notes(&row));
+    let left = run(home.path(), &["label", STEP, "--export", "-"]).stdout.lines().count();
+    assert_eq!(left, 140 - 60, "the same answers are not asked about again after another assessment");
+}
+
+#[test]
+fn judge_that_likes_the_first_place_is_refused_whatever_people_say() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path(), "");
+    assess(home.path(), "first");
+    label(home.path(), |place, _| place < 60);
+    let (ran, row) = assess(home.path(), "first");
+    assert_eq!((ran.code, row["verdict"].as_str()), (3, Some("undecided")), "{row}");
+    assert!(
+        notes(&row).contains("the judge is not believed") && notes(&row).contains("in both orders in 0 %"),
+        "{}",
+        notes(&row)
+    );
+    assert_eq!(row["judge"]["figures"]["first_slot"]["share"].as_f64(), Some(1.0));
+    assert_ne!(row["method"].as_str(), Some("ppi_plus_plus"));
+}
+
+#[test]
+fn verdicts_that_cannot_be_read_abstain_and_are_counted() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path(), "");
+    let (ran, row) = assess(home.path(), "mute");
+    assert_eq!(ran.code, 3, "{row}");
+    assert_eq!(row["judge"]["figures"]["unreadable"].as_u64(), Some(280));
+    assert!(row["judge"]["refusals"].to_string().contains("could not be read"), "{row}");
+}
+
+/// Somebody labels the cases that the candidate won, and nothing else.
+#[test]
+fn picked_labels_are_no_random_sample() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path(), "");
+    assess(home.path(), "honest");
+    let count = label(home.path(), |place, line| place >= 70 || line["answers"].to_string().contains("better"));
+    assert!(count > 60);
+    let (_, row) = assess(home.path(), "honest");
+    assert_eq!(row["verdict"].as_str(), Some("undecided"), "{row}");
+    let (labels, left_out) =
+        (row["judge"]["labels"].as_u64().unwrap(), row["judge"]["labels_left_out"].as_u64().unwrap());
+    assert!(labels < 50 && labels + left_out == count as u64, "{labels} {left_out}");
+    assert!(notes(&row).contains("not drawn in the random order"), "{}", notes(&row));
+}
+
+#[test]
+fn nobody_judges_in_his_own_cause() {
+    let home = tempfile::tempdir().unwrap();
+    let upstream = "[[upstream]]\nname = \"far\"\nbase_url = \"http://127.0.0.1:9\"\napis = [\"openai.chat\"]\n";
+    prepare(home.path(), upstream);
+    let ask = |judge: &str| run(home.path(), &["assess", STEP, "--candidate", "desk", "--check", judge]);
+    let candidate = ask("judge:desk");
+    assert!(candidate.code == 2 && candidate.stderr.contains("is the candidate and cannot judge"), "{candidate:?}");
+    let incumbent = ask("judge:far/large");
+    assert!(incumbent.code == 2 && incumbent.stderr.contains("is the incumbent and cannot judge"), "{incumbent:?}");
+    let gone = ask("judge:far/other");
+    assert!(gone.code == 4 && gone.stderr.contains("could not be asked"), "{gone:?}");
+    let unknown = ask("judge:nobody");
+    assert!(unknown.code == 2 && unknown.stderr.contains("nobody"), "{unknown:?}");
+}
+
+#[test]
+fn killed_judgement_goes_on_where_it_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let slow = Manner { error_rate: 0.0, latency: Duration::from_millis(20), seed: 1 };
+    let vendor = runtime.block_on(Vendor::start(slow)).unwrap();
+    vendor.learn_script(serde_json::from_value(honest()).unwrap());
+    let entry = "[[upstream]]\nname = \"court\"\napis = [\"openai.chat\"]\n";
+    prepare(home.path(), &format!("{entry}base_url = \"http://{}\"\n", vendor.address()));
+    let check = format!("judge:court/{MODEL}");
+    let mut child = freehold(home.path())
+        .args(["assess", STEP, "--candidate", "desk", "--check", &check, "--margin", "0.1"])
+        .spawn()
+        .unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let verdicts = || {
+        let assessments = store.assessments().unwrap();
+        let replays = assessments.first().map(|one| store.replays(&one.head.id).unwrap()).unwrap_or_default();
+        replays.iter().filter(|replay| replay.arm.starts_with("judge")).count()
+    };
+    while verdicts() < 20 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (_, row) = assess(home.path(), &format!("court/{MODEL}"));
+    let judge = &row["judge"];
+    let (asked, resumed) = (judge["asked"].as_u64().unwrap(), judge["resumed"].as_u64().unwrap());
+    assert!(resumed >= 20 && asked + resumed == 280, "{asked} asked, {resumed} found");
+    assert_eq!(row["judge"]["figures"]["consistency"]["share"].as_f64(), Some(1.0));
+    assert_eq!(row["replay"]["generations"].as_u64(), Some(0), "the candidate had answered everything");
+}
