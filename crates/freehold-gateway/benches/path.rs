@@ -119,6 +119,7 @@ fn generation(steps: usize) -> Generation {
         model: "gpt-4o-mini".into(),
         stage: "owned".into(),
         assessment: None,
+        certificate: None,
         despite: None,
     };
     let routes = (0..steps).map(|step| (format!("step-{step}"), route.clone())).collect();

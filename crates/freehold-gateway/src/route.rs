@@ -278,6 +278,7 @@ mod tests {
             model: model.into(),
             stage: "owned".into(),
             assessment: None,
+            certificate: None,
             despite: None,
         };
         let routes: BTreeMap<String, Route> =

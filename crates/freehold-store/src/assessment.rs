@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::calls::{count, integer};
+use crate::certificate;
 use crate::error::Error;
 use crate::seal::{Purpose, Seal};
 use crate::store::Store;
@@ -141,15 +142,7 @@ impl Store {
     /// Fails when there is no such assessment or the store cannot be written.
     pub fn finish_assessment(&self, id: &str, at_ms: i64, result: &Value) -> Result<(), Error> {
         let doing = "finish an assessment";
-        let changed = self.write(doing, |transaction| {
-            transaction
-                .execute(
-                    "UPDATE assessment SET result = ?2, finished_ms = ?3 WHERE id = ?1",
-                    params![id, result.to_string(), at_ms],
-                )
-                .map_err(Error::sql(doing))
-        })?;
-        if changed == 0 { Err(Error::UnknownAssessment(id.to_owned())) } else { Ok(()) }
+        self.write(doing, |transaction| certificate::finish(transaction, (id, at_ms), result, doing))
     }
 
     /// Returns all assessments, the one begun last first.
@@ -158,6 +151,15 @@ impl Store {
     /// Fails when the store cannot be read.
     pub fn assessments(&self) -> Result<Vec<Assessment>, Error> {
         self.read(|connection| select(connection, &format!("{SELECT} ORDER BY row DESC"), &[]))
+    }
+
+    /// Returns the assessment with that id.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn assessment(&self, id: &str) -> Result<Option<Assessment>, Error> {
+        let found = self.read(|connection| select(connection, &format!("{SELECT} WHERE id = ?1"), &[id]))?;
+        Ok(found.into_iter().next())
     }
 
     /// Returns the finished assessment of a step that was begun last, of one candidate or of any.

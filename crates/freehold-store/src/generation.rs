@@ -52,6 +52,9 @@ pub struct Route {
     pub stage: String,
     /// The assessment that spoke for it, where there is one.
     pub assessment: Option<String>,
+    /// The SHA-256 of the certificate that it ended in, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     /// The reason that was given for moving without an adequate verdict.
     pub despite: Option<String>,
 }

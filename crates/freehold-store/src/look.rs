@@ -19,11 +19,13 @@ pub struct Look {
     pub asked: u64,
     /// The verdict; `None` where the assessment is not finished.
     pub verdict: Option<String>,
+    /// When it was finished, in milliseconds since the Unix epoch.
+    pub finished_ms: Option<i64>,
 }
 
 const SELECT: &str = "SELECT a.id, a.at_ms, a.step, a.candidate, a.incumbent, a.plan, \
     (SELECT count(*) FROM replay r WHERE r.assessment = a.row AND r.arm = 'candidate'), \
-    json_extract(a.result, '$.verdict') \
+    json_extract(a.result, '$.verdict'), a.finished_ms \
     FROM assessment a WHERE a.step = ?1 ORDER BY a.row";
 const SELECT_SEEN: &str = "SELECT DISTINCT a.id, r.\"case\" FROM json_each(?2) mine \
     JOIN replay r ON r.\"case\" = mine.value JOIN assessment a ON a.row = r.assessment \
@@ -81,5 +83,5 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<(Look, String)> {
         incumbent: row.get(4)?,
         plan: Value::Null,
     };
-    Ok((Look { head, asked: count(row, 6)?, verdict: row.get(7)? }, row.get(5)?))
+    Ok((Look { head, asked: count(row, 6)?, verdict: row.get(7)?, finished_ms: row.get(8)? }, row.get(5)?))
 }

@@ -15,10 +15,12 @@ mod order;
 mod plan;
 mod planned;
 mod prospect;
+pub(crate) mod recall;
 mod reference;
 mod replay;
 pub mod result;
 mod score;
+mod seals;
 mod sequence;
 mod subsets;
 mod tried;
@@ -26,19 +28,23 @@ mod tried;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use freehold_store::Store;
+use freehold_store::{AssessmentHead, Store};
 
 pub(crate) use cases::{output, recorded};
 pub use counting::{Evidence, Progress, Standing};
 pub use design::Looks;
 pub use ledger::Look;
+pub(crate) use plan::lock_of;
 pub use plan::{Plan, Question, Rerun};
 pub use prospect::{Outlook, OutlookLine};
 pub(crate) use replay::CANDIDATE;
 pub use result::AssessmentResult;
+pub use seals::CaseSeal;
 pub use subsets::Divider;
 pub use tried::{Tried, TriedAnswer, try_case};
 
+use crate::certificate::Signer;
+use crate::certificate::body::{self, Findings, Terms};
 use crate::checks::Outside;
 use crate::config::Settings;
 use crate::facts::PriceBook;
@@ -85,7 +91,9 @@ impl Assessor<'_> {
         progress: &Progress,
     ) -> anyhow::Result<AssessmentResult> {
         let Trial { question, target, chosen } = trial;
-        let lock = target.own_model(self.settings).map(plan::lock_of).transpose()?;
+        // Before anything is spent: a key that cannot be used is known now.
+        let signer = Signer::beside(self.store)?;
+        let lock = target.own_model(self.settings).map(lock_of).transpose()?;
         let check = plan::check_of(question, chosen, self.outside())?;
         let arms = ask::Arms::prepare(self, trial, engine).await?;
         let plan = Plan::of(self.store, question, chosen, &arms, (check, lock))?;
@@ -99,8 +107,37 @@ impl Assessor<'_> {
         let judged = score::judge(question, &plan, chosen, (&counting.into_scores(), &replays))?;
         let mut result = result_of(self, &head, &plan, judged, &Took { wall, replays: &replays, chosen, arms: &arms });
         ledger::tell(self.store, chosen, &mut result)?;
-        self.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
+        let cases = seals::of(chosen, &replays, &result.cases);
+        let certificate = signer.issue(&self.body(target, (&head, &plan), &result, &cases))?;
+        result.certificate = Some(certificate.sha256());
+        self.store.certify_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?, &certificate.kept())?;
         Ok(result)
+    }
+
+    fn body(
+        &self,
+        target: &Target,
+        (head, plan): (&AssessmentHead, &Plan),
+        result: &AssessmentResult,
+        cases: &[CaseSeal],
+    ) -> serde_json::Value {
+        let findings = Findings {
+            plan: &head.plan,
+            check_version: plan.check.version(),
+            row: &result.row,
+            arms: &result.arms,
+            failures: &result.failures,
+            subsets: &result.subsets,
+            cases,
+            looks: &result.looks,
+        };
+        let made_at = jiff::Timestamp::from_millisecond(result.at_ms).unwrap_or_default();
+        let rented = Some(target).filter(|target| !self.prices.is_own(&target.upstream));
+        let retirement = rented.and_then(|target| self.prices.facts().retirement(&target.model)).and_then(|found| {
+            let day = found.date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+            Some((day.timestamp(), format!("{} is retired by {} then", found.model, found.vendor)))
+        });
+        body::of(head, &findings, &Terms::of(made_at, self.settings.assess.certificate_days.get(), retirement))
     }
 }
 
@@ -121,7 +158,7 @@ struct Took<'a> {
 
 fn result_of(
     assessor: &Assessor<'_>,
-    head: &freehold_store::AssessmentHead,
+    head: &AssessmentHead,
     plan: &Plan,
     judged: score::Judged,
     took: &Took<'_>,
@@ -148,6 +185,7 @@ fn result_of(
         disagreements: judged.disagreements,
         looks: Vec::new(),
         judge: None,
+        certificate: None,
         cost,
         lock: plan.lock.clone(),
         is_simulated_incumbent: took.arms.incumbent_is_simulated,

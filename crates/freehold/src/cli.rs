@@ -1,6 +1,7 @@
 //! The command line: one file per command, flags that all share, and the way from an error to an exit code.
 
 mod assess;
+mod certificate;
 mod check;
 mod config;
 mod costs;
@@ -71,6 +72,7 @@ enum Command {
     Label(label::Arguments),
     Check(check::Arguments),
     Verdict(verdict::Arguments),
+    Certificate(certificate::Arguments),
     Move(move_step::Arguments),
     Rollback(rollback::Arguments),
     Keys(keys::Arguments),
@@ -126,6 +128,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Label(command) => label::run(&place, &command),
         Command::Check(command) => check::run(&place, &command),
         Command::Verdict(command) => verdict::run(&command),
+        Command::Certificate(command) => certificate::run(&place, &command),
         Command::Move(command) => move_step::run(&place, &command),
         Command::Rollback(command) => rollback::run(&place, &command),
         Command::Keys(command) => keys::run(&place, &command),

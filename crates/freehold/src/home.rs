@@ -73,6 +73,11 @@ impl Place {
         [Some(beside), at_home].into_iter().flatten().find(|file| file.exists())
     }
 
+    /// Returns whether there is a store to open; makes nothing.
+    pub fn has_store(&self) -> bool {
+        self.home.clone().or_else(platform_folder).is_some_and(|home| home.join("freehold.db").exists())
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -82,6 +87,11 @@ impl Place {
         let seal = keeping::seal(&key.unwrap_or_default())?;
         Ok(Store::open_sealed(&self.home()?, Limits::default(), seal)?)
     }
+}
+
+/// Returns the file of the key that a home signs with.
+pub fn signing_key(home: &Path) -> PathBuf {
+    home.join("signing-key.pem")
 }
 
 fn platform_folder() -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! Everything the `freehold` binary is made of; the library exists so that tests and recipes can reach it.
 
 pub mod assess;
+pub mod certificate;
 pub mod checks;
 pub mod cli;
 pub mod client;

@@ -50,6 +50,7 @@ pub(crate) fn generation(number: u64, moves: &[(&str, &str, &str)]) -> Generatio
         model: model.into(),
         stage: "owned".into(),
         assessment: None,
+        certificate: None,
         despite: None,
     };
     let routes: BTreeMap<String, Route> =

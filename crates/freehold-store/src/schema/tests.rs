@@ -84,3 +84,25 @@ fn migrations_are_in_order_and_end_at_the_supported_version() {
     let expected: Vec<_> = (1..=u32::try_from(MIGRATIONS.len()).unwrap()).collect();
     assert_eq!(numbers, expected);
 }
+
+/// A store of version 6, from before labels and certificates, keeps its assessments and takes certificates.
+#[test]
+fn assessments_from_before_certificates_stay_and_have_none() {
+    let home = tempfile::tempdir().unwrap();
+    let old = open(&home.path().join("freehold.db"), &MIGRATIONS[..6]).unwrap();
+    old.execute_batch(
+        "INSERT INTO assessment (id, at_ms, step, candidate, incumbent, plan, result, finished_ms) \
+         VALUES ('old', 1, 'triage', 'desk', 'vendor/m', '{}', '{\"verdict\":\"adequate\"}', 2)",
+    )
+    .unwrap();
+    drop(old);
+    let store = crate::Store::open(home.path()).unwrap();
+    assert_eq!(files(home.path()), ["freehold.db.backup-v6"]);
+    assert_eq!(found(&home.path().join("freehold.db.backup-v6")), 6);
+    assert_eq!(store.certificate("old").unwrap(), None);
+    let looks = store.looks("triage").unwrap();
+    assert_eq!((looks[0].head.id.as_str(), looks[0].verdict.as_deref()), ("old", Some("adequate")));
+    let kept = crate::Certified { sha256: "00".to_owned(), expires_ms: 9, text: "{}".to_owned() };
+    store.certify_assessment("old", 3, &serde_json::json!({}), &kept).unwrap();
+    assert_eq!(store.certificate("old").unwrap(), Some(kept));
+}

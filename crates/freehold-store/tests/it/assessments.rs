@@ -1,6 +1,6 @@
 //! Assessments begun, broken off, found again and finished.
 
-use freehold_store::{AssessmentHead, Error, ErrorKind, Replay, Store};
+use freehold_store::{AssessmentHead, Certified, Error, ErrorKind, Replay, Store};
 use freehold_wire::{Answer, Finish, ToolCall, Usage};
 use serde_json::json;
 
@@ -110,4 +110,19 @@ fn unknown_and_taken_ids_are_refused() {
         assert!(matches!(&error, Error::UnknownAssessment(id) if id == "none"), "{error:?}");
         assert_eq!(error.kind(), ErrorKind::User);
     }
+}
+
+#[test]
+fn result_and_certificate_are_stored_both_or_neither() {
+    let (_home, store) = store();
+    store.begin_assessment(&head("one", "small", 0.02)).unwrap();
+    let first = Certified { sha256: "aa".to_owned(), expires_ms: 5, text: "signed".to_owned() };
+    assert!(store.certify_assessment("none", 1, &json!({}), &first).is_err());
+    store.certify_assessment("one", 2, &json!({"verdict": "adequate"}), &first).unwrap();
+    let second = Certified { sha256: "bb".to_owned(), ..first.clone() };
+    assert!(store.certify_assessment("one", 3, &json!({"verdict": "undecided"}), &second).is_err());
+    assert_eq!(store.certificate("one").unwrap(), Some(first), "a certificate is never changed");
+    let kept = store.assessment("one").unwrap().unwrap();
+    assert_eq!((kept.finished_ms, kept.result), (Some(2), Some(json!({"verdict": "adequate"}))));
+    assert_eq!(store.certificate("none").unwrap(), None);
 }

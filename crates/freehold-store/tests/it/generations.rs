@@ -13,6 +13,7 @@ fn routes(model: &str) -> BTreeMap<String, Route> {
         model: model.to_owned(),
         stage: "owned".to_owned(),
         assessment: Some("a1".to_owned()),
+        certificate: None,
         despite: None,
     };
     BTreeMap::from([("triage".to_owned(), route)])

@@ -154,7 +154,7 @@ fn sample(
     Ok(cases)
 }
 
-fn read(call: Call, references: &References) -> Option<Case> {
+pub(super) fn read(call: Call, references: &References) -> Option<Case> {
     let request = freehold_wire::requests::read(call.api, &call.request).ok()?;
     let recorded = recorded(&call)?;
     let reference = references.of(&call, &recorded)?;

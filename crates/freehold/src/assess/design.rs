@@ -100,6 +100,35 @@ impl Design {
         }
     }
 
+    /// Takes up the design of a stored plan.
+    ///
+    /// # Errors
+    /// The plan declares one that is not known here.
+    pub(super) fn recalled(plan: &Value, rule: &Rule) -> Result<Self, Fault> {
+        let design = &plan["design"];
+        let unknown = || Fault::input(format!("the declared design {design} is not known to this version"));
+        let number = |member: &str| design[member].as_f64().unwrap_or(f64::NAN);
+        if let Some(at) = design["looks"].as_array() {
+            let units = at.last().and_then(Value::as_u64).and_then(|units| usize::try_from(units).ok());
+            let looks = u32::try_from(at.len()).map_err(|_| unknown())?;
+            let planned = Planned::new(rule, looks, units.ok_or_else(unknown)?);
+            return planned.map(Design::Planned).map_err(|error| unknown().because(error));
+        }
+        match design["looks"].as_str() {
+            None if design.is_null() => Ok(Design::Once { because: None }),
+            Some("once") => Ok(Design::Once { because: None }),
+            Some("always") => {
+                let known = [Sequence::Betting, Sequence::Asymptotic];
+                let sequence = known.into_iter().find(|known| json!(known) == design["sequence"]);
+                let prior = Prior::new(number("prior_cases"), 0.0, number("prior_discordance"));
+                let prior = prior.map_err(|error| unknown().because(error))?;
+                let test = Sequential { sequence: sequence.ok_or_else(unknown)?, prior };
+                Ok(Design::Always(Always { test, pilot: None }))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
     /// Returns what a reader must know of it.
     pub(super) fn note(&self) -> Option<String> {
         match self {

@@ -58,22 +58,44 @@ pub(super) fn step_versions(chosen: &Chosen) -> BTreeSet<String> {
     heads.map(|head| HEXLOWER.encode(&head)).collect()
 }
 
+/// Who looks: an assessment that has come to a verdict.
+pub(super) struct Looked<'a> {
+    pub(super) step: &'a str,
+    pub(super) assessment: &'a str,
+    pub(super) verdict: &'a str,
+    pub(super) at_ms: i64,
+}
+
 /// Adds to a result every look at its step, its own last, and what a reader must know of those before it.
 pub(super) fn tell(store: &Store, chosen: &Chosen, result: &mut AssessmentResult) -> anyhow::Result<()> {
-    let booked = store.looks(&result.row.step)?;
-    let (own, earlier): (Vec<_>, Vec<_>) = booked.iter().partition(|look| look.head.id == result.id);
-    let Some(own) = own.first().copied() else { return Ok(()) };
-    let cases: Vec<&str> = chosen.cases.iter().map(|case| case.call.id.as_str()).collect();
-    let asked = store.asked_before(&result.row.step, &cases)?;
-    let shared = |look: &freehold_store::Look| asked.get(&look.head.id).map_or(0, Vec::len) as u64;
-    let is_retry = |look: &freehold_store::Look| look.asked > 0 && is_retry(look, own, shared(look));
-    let mut looks: Vec<Look> =
-        earlier.into_iter().map(|look| told(look, look.verdict.clone(), (shared(look), is_retry(look)))).collect();
-    looks.push(told(own, Some(result.row.verdict.clone()), (shared(own), false)));
-    result.notes.extend(note(&looks, &asked));
-    looks.drain(..looks.len().saturating_sub(LOOKS_MAX));
+    let (step, verdict) = (&result.row.step, &result.row.verdict);
+    let own = Looked { step, assessment: &result.id, verdict, at_ms: result.at_ms };
+    let (looks, note) = looks(store, chosen, &own)?;
     result.looks = looks;
+    result.notes.extend(note);
     Ok(())
+}
+
+/// Returns every look at a step that was booked when `own` was finished, as it stood then and `own` last; and what is to be
+/// said of them.
+pub(super) fn looks(store: &Store, chosen: &Chosen, own: &Looked<'_>) -> anyhow::Result<(Vec<Look>, Option<String>)> {
+    let booked = store.looks(own.step)?;
+    let (mine, earlier): (Vec<_>, Vec<_>) =
+        booked.iter().filter(|look| look.head.at_ms <= own.at_ms).partition(|look| look.head.id == own.assessment);
+    let Some(mine) = mine.first().copied() else { return Ok((Vec::new(), None)) };
+    let cases: Vec<&str> = chosen.cases.iter().map(|case| case.call.id.as_str()).collect();
+    let asked = store.asked_before(own.step, &cases)?;
+    let shared = |look: &freehold_store::Look| asked.get(&look.head.id).map_or(0, Vec::len) as u64;
+    let tell_earlier = |look: &freehold_store::Look| {
+        let is_retry = look.asked > 0 && is_retry(look, mine, shared(look));
+        let was_finished = look.finished_ms.is_some_and(|finished_ms| finished_ms <= own.at_ms);
+        told(look, look.verdict.clone().filter(|_| was_finished), (shared(look), is_retry))
+    };
+    let mut looks: Vec<Look> = earlier.into_iter().map(tell_earlier).collect();
+    looks.push(told(mine, Some(own.verdict.to_owned()), (shared(mine), false)));
+    let note = note(&looks, &asked);
+    looks.drain(..looks.len().saturating_sub(LOOKS_MAX));
+    Ok((looks, note))
 }
 
 /// Returns whether an earlier look tried the claim of a later one: the same candidate, on cases that both asked for or with

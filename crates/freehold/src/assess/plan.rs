@@ -121,6 +121,23 @@ impl Plan {
         self.whole["judge"] = judge;
     }
 
+    /// Takes up a plan as it was stored.
+    ///
+    /// # Errors
+    /// It names no check or design that there is.
+    pub(super) fn recalled(
+        question: &Question,
+        chosen: &Chosen,
+        stored: &Value,
+        outside: Outside<'_>,
+    ) -> anyhow::Result<Self> {
+        let check = check_of(question, chosen, outside)?;
+        let lock = Some(stored["lock"].clone()).filter(|lock| !lock.is_null());
+        let (rule, design) = (question.rule, Design::recalled(stored, &question.rule)?);
+        let divided = subsets::divide(&question.subsets, &chosen.cases);
+        Ok(Plan { check, lock, has_rerun: stored["rerun"] == true, rule, design, divided, whole: stored.clone() })
+    }
+
     /// Begins the assessment in the store, or finds the equal one that broke off.
     pub(super) fn begin(&self, store: &Store, question: &Question, chosen: &Chosen) -> anyhow::Result<AssessmentHead> {
         if let Some(head) = store.unfinished_assessment(&question.step, &question.candidate, &self.whole)? {
@@ -148,7 +165,7 @@ pub(super) fn check_of(question: &Question, chosen: &Chosen, outside: Outside<'_
 }
 
 /// Returns the exact identity of a model of ours.
-pub(super) fn lock_of(model: &Model) -> Result<Value, Fault> {
+pub(crate) fn lock_of(model: &Model) -> Result<Value, Fault> {
     if model.backend == freehold_engine::Backend::Scripted {
         return Ok(json!({"backend": "scripted", "path": model.path}));
     }
@@ -168,7 +185,7 @@ fn cannot_use(model: &Model, error: freehold_vault::Error) -> Fault {
 }
 
 /// Returns the digest of the cases in their order, which it fixes as well.
-fn digest(chosen: &Chosen) -> String {
+pub(super) fn digest(chosen: &Chosen) -> String {
     let mut hasher = Sha256::new();
     for case in &chosen.cases {
         hasher.update(case.call.id.as_bytes());

@@ -62,6 +62,11 @@ impl References {
         Ok(References { kind: if is_labelled { ReferenceKind::Label } else { ReferenceKind::Incumbent }, gold })
     }
 
+    /// Takes the references of one kind as they stand now.
+    pub(super) fn recalled(store: &Store, step: &str, kind: ReferenceKind) -> anyhow::Result<Self> {
+        Ok(References { kind, gold: store.gold_answers(step)? })
+    }
+
     /// Returns what the answers to a call are compared with; `None` where its reference says nothing about other answers.
     pub(super) fn of(&self, call: &Call, recorded: &Answer) -> Option<Output> {
         let imported = || call.reference.as_ref().filter(|reference| reference.kind == self.kind);

@@ -34,6 +34,9 @@ pub struct AssessmentResult {
     /// The judge that compared the answers, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<JudgeResult>,
+    /// The SHA-256 of the certificate that it ended in; `None` in results from before there were any.
+    #[serde(default)]
+    pub certificate: Option<String>,
     /// Time and money.
     pub cost: Cost,
     /// The candidate's exact identity, where it is a file of ours.

@@ -20,14 +20,14 @@ pub(super) const DISAGREEMENTS_MAX: usize = 12;
 const SHOWN_CHARS_MAX: usize = 1_200;
 
 /// What the scores came to.
-pub(super) struct Judged {
-    pub(super) row: Row,
-    pub(super) arms: Arms,
-    pub(super) failures: Failures,
-    pub(super) subsets: Vec<Subset>,
-    pub(super) notes: Vec<String>,
-    pub(super) cases: Vec<CaseResult>,
-    pub(super) disagreements: Vec<Disagreement>,
+pub(crate) struct Judged {
+    pub(crate) row: Row,
+    pub(crate) arms: Arms,
+    pub(crate) failures: Failures,
+    pub(crate) subsets: Vec<Subset>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) cases: Vec<CaseResult>,
+    pub(crate) disagreements: Vec<Disagreement>,
 }
 
 /// One case counted, with all that is known of it.
@@ -57,7 +57,7 @@ pub(super) fn judge(
         })
         .collect();
     let pairs: Vec<Pair> = scored.iter().map(|scored| pair(scored.case, scored.scores)).collect();
-    let decision = as_declared(plan, &pairs)?;
+    let decision = as_declared(&plan.design, &pairs, &plan.rule)?;
     // Subsets are looked at once, on all cases; where the whole ended it before, by the test that may be looked at then.
     let is_whole = pairs.len() == chosen.cases.len();
     let method = |members: &[Pair]| match &plan.design {
@@ -65,7 +65,7 @@ pub(super) fn judge(
             planned.decide_part(members, units(&pairs).len()).map_err(cannot_decide)
         }
         _ if is_whole => once(members, &plan.rule),
-        _ => as_declared(plan, members),
+        _ => as_declared(&plan.design, members, &plan.rule),
     };
     let subsets = subsets::decide(&plan.divided, &pairs, method)?;
     let named = Named {
@@ -87,11 +87,11 @@ pub(super) fn judge(
 }
 
 /// Decides as the plan declared.
-fn as_declared(plan: &Plan, pairs: &[Pair]) -> Result<Decision, Fault> {
-    match &plan.design {
-        Design::Once { .. } => once(pairs, &plan.rule),
+pub(super) fn as_declared(design: &Design, pairs: &[Pair], rule: &Rule) -> Result<Decision, Fault> {
+    match design {
+        Design::Once { .. } => once(pairs, rule),
         Design::Planned(planned) => planned.decide(pairs).map_err(cannot_decide),
-        Design::Always(always) => always.test.decide(pairs, &plan.rule).map_err(cannot_decide),
+        Design::Always(always) => always.test.decide(pairs, rule).map_err(cannot_decide),
     }
 }
 

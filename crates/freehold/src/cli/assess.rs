@@ -8,7 +8,7 @@ use freehold_store::Store;
 use freehold_wire::ReferenceKind;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{step_lines, verdict};
+use super::{certificate, step_lines, verdict};
 use crate::assess::result::Row;
 use crate::assess::{AssessmentResult, Assessor, Divider, Looks, Question, Rerun, Standing};
 use crate::config::Settings;
@@ -75,6 +75,9 @@ pub(super) struct Arguments {
     /// Also write one self-contained page with the newest assessment of every step and candidate.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Also write the certificate in which the assessment ends.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// Print each result as a line of JSON.
     #[arg(long)]
     json: bool,
@@ -109,6 +112,13 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     for candidate in &arguments.candidates {
         Target::parse(candidate, &settings)?;
     }
+    if arguments.certificate.is_some() && steps.len() * arguments.candidates.len() > 1 {
+        return Err(Fault::input("--certificate takes the certificate of one step and one candidate")
+            .hint(
+                "leave it out, and write them with `freehold certificate export STEP --candidate CANDIDATE --out FILE`",
+            )
+            .into());
+    }
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
     let mut results = Vec::new();
     for step in &steps {
@@ -120,6 +130,12 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
             Fault::input(format!("cannot write {}; the assessment is stored", file.display())).because(error)
         })?;
         eprintln!("report: {}", file.display());
+    }
+    if let (Some(file), [result]) = (&arguments.certificate, &results[..])
+        && let Some(kept) = store.certificate(&result.id)?
+    {
+        certificate::write(file, &kept.text)?;
+        eprintln!("certificate: {}", file.display());
     }
     print(arguments, &results)?;
     Ok(steps.iter().map(|step| exit_of(step, &results)).max_by_key(|exit| weight(*exit)).unwrap_or(Exit::Done))

@@ -1,10 +1,12 @@
 //! `freehold move`: makes a generation in which a step is served by its candidate.
 
-use freehold_store::{Assessment, Route};
+use freehold_store::{Assessment, Route, Store};
 
 use super::step_lines;
 use crate::assess::AssessmentResult;
 use crate::assess::result::Subset;
+use crate::certificate;
+use crate::config::Settings;
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
 use crate::moves;
@@ -37,7 +39,9 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let target = Target::parse(&arguments.to, &settings)?;
     let assessment = store.latest_assessment(&step, Some(&arguments.to))?;
     refuse_without_verdict(&step, arguments, assessment.as_ref())?;
-    let generation = moves::make(&store, &step, route(&target, arguments, assessment))?;
+    let certificate = certificate_of(&store, assessment.as_ref(), arguments, (&target, &settings))?;
+    let route = Route { certificate, ..route(&target, arguments, assessment) };
+    let generation = moves::make(&store, &step, route)?;
     let told = if arguments.json { serde_json::to_string(&generation)? + "\n" } else { moves::shown(&generation) };
     stdout::block(told)?;
     moves::settle(place, &generation)?;
@@ -50,8 +54,23 @@ fn route(target: &Target, arguments: &Arguments, assessment: Option<Assessment>)
         model: target.model.clone(),
         stage: "owned".to_owned(),
         assessment: assessment.map(|assessment| assessment.head.id),
+        certificate: None,
         despite: arguments.despite.clone(),
     }
+}
+
+/// Returns the digest of the certificate that the step moves by; with a reason it may be one that is not good any more.
+fn certificate_of(
+    store: &Store,
+    assessment: Option<&Assessment>,
+    arguments: &Arguments,
+    (target, settings): (&Target, &Settings),
+) -> anyhow::Result<Option<String>> {
+    let Some(assessment) = assessment else { return Ok(None) };
+    if arguments.despite.is_some() {
+        return Ok(store.certificate(&assessment.head.id)?.map(|kept| kept.sha256));
+    }
+    certificate::good_for_move(store, &assessment.head.id, (target, settings), jiff::Timestamp::now())
 }
 
 fn refuse_without_verdict(step: &str, arguments: &Arguments, assessment: Option<&Assessment>) -> Result<(), Fault> {

@@ -57,7 +57,18 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["restarts_max", "restart_window_s", "load_timeout_s", "queue_requests_max"]),
-    ("assess", &["margin", "confidence", "cases_max", "concurrency", "command_timeout_s", "command_memory_mib"]),
+    (
+        "assess",
+        &[
+            "margin",
+            "confidence",
+            "cases_max",
+            "concurrency",
+            "command_timeout_s",
+            "command_memory_mib",
+            "certificate_days",
+        ],
+    ),
     ("observe", &["otlp_url", "otlp_authorization", "trace_sample", "trace_reparent", "access_log", "log_format"]),
     ("facts", &["path"]),
     (

@@ -1,5 +1,6 @@
 //! The settings as checked types, with their units in their names.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use freehold_gateway::Secret;
@@ -160,6 +161,8 @@ pub struct Assess {
     pub command_timeout_s: u64,
     /// The most memory of such a program.
     pub command_memory_mib: u64,
+    /// How long a certificate is good.
+    pub certificate_days: NonZeroU32,
 }
 
 /// `[observe]`.

@@ -94,11 +94,13 @@ pub(super) async fn move_what_can_be(stand: &mut Stand, narrator: &Narrator) -> 
     narrator.chapter(5, "freehold move: what is adequate moves, the rest stays");
     for (step, model) in stand.moved.clone() {
         let assessment = stand.store.latest_assessment(&step, Some(&model))?.map(|assessment| assessment.head.id);
+        let kept = assessment.as_deref().map(|id| stand.store.certificate(id)).transpose()?.flatten();
         let route = Route {
             upstream: ENGINE.to_owned(),
             model: model.clone(),
             stage: "owned".to_owned(),
             assessment,
+            certificate: kept.map(|kept| kept.sha256),
             despite: None,
         };
         let generation = moves::make(&stand.store, &step, route)?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod assess;
+mod certificates;
 mod check;
 mod clients;
 mod commands;

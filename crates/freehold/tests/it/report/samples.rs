@@ -103,6 +103,7 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         disagreements: disagreements(truth, &cases),
         looks: looks(index),
         judge: None,
+        certificate: None,
         cost: Cost {
             incumbent_usd_per_1k: index.is_multiple_of(2).then_some(1.692),
             candidate_usd_per_1k: None,

@@ -1,0 +1,221 @@
+//! Verifies a certificate: the signature, whose key it is, whether it has expired, and every figure that can be found again.
+
+use freehold_evidence::Pair;
+use freehold_store::Store;
+use freehold_vault::PublicKey;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Certificate;
+use super::body::{self, Findings, Terms};
+use super::compare::{self, Absent};
+use crate::assess::{CaseSeal, Look, recall};
+use crate::checks::Outside;
+
+pub use super::compare::{Field, State};
+
+/// What nothing but the signature vouches for.
+const STATED: [&str; 4] = ["format", "made_by", "expires_at", "expires_because"];
+
+/// The keys that are trusted here, and where each comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Trusted {
+    /// That of this home, where something was signed here.
+    pub home: Option<PublicKey>,
+    /// One that the caller gives.
+    pub given: Option<PublicKey>,
+}
+
+/// Whose signature it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// That of this home's key.
+    Home,
+    /// That of the key that was given.
+    Given,
+    /// Right, of a key that nobody here knows.
+    UnknownKey,
+    /// Of none: the certificate was changed, or not signed by the key in it.
+    Wrong,
+}
+
+/// From what the figures were found again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum Beside {
+    /// From everything that the store recorded.
+    Store,
+    /// From what is left: the bodies of some cases are no longer kept.
+    StoreInPart {
+        /// How many are gone.
+        cases_gone: usize,
+    },
+    /// From the scores in the certificate alone, because the assessment is in no store here.
+    Itself,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verification {
+    /// Whether the certificate holds: signed by a trusted key, not expired, and nothing differs.
+    pub holds: bool,
+    /// Why it does not.
+    pub faults: Vec<String>,
+    /// The digest by which it is named.
+    pub sha256: String,
+    /// Whose signature it is.
+    pub signature: Signature,
+    /// The SHA-256 of the key that is said to have signed it.
+    pub key_sha256: String,
+    /// When it expires.
+    pub expires_at: String,
+    /// From what the figures were found again.
+    pub recomputed: Beside,
+    /// Every field.
+    pub fields: Vec<Field>,
+}
+
+/// Verifies a certificate, beside a store where there is one.
+///
+/// # Errors
+/// The store cannot be read, or holds a plan that this version cannot take up.
+pub fn verify(
+    certificate: &Certificate,
+    trusted: &Trusted,
+    store: Option<(&Store, Outside<'_>)>,
+    now: Timestamp,
+) -> anyhow::Result<Verification> {
+    let head = &certificate.head;
+    let signature = signature(certificate, trusted);
+    let (recomputed, fields) = match store.map(|store| beside(store, certificate)).transpose()?.flatten() {
+        Some(found) => found,
+        None => (Beside::Itself, alone(certificate)),
+    };
+    let mut faults = Vec::new();
+    match signature {
+        Signature::Wrong => faults.push("the signature is wrong: it was changed after it was signed".to_owned()),
+        Signature::UnknownKey => faults.push("it is signed by a key that nobody here knows".to_owned()),
+        Signature::Home | Signature::Given => {}
+    }
+    if head.expires_at.0 <= now {
+        faults.push(format!("it expired at {} ({})", head.expires_at.0, head.expires_because));
+    }
+    let differing = fields.iter().filter(|field| field.state == State::Differs);
+    faults.extend(differing.map(|field| field.found.clone().unwrap_or_else(|| field.field.clone())));
+    Ok(Verification {
+        holds: faults.is_empty(),
+        faults,
+        sha256: certificate.sha256(),
+        signature,
+        key_sha256: certificate.public_key().fingerprint(),
+        expires_at: head.expires_at.0.to_string(),
+        recomputed,
+        fields,
+    })
+}
+
+fn signature(certificate: &Certificate, trusted: &Trusted) -> Signature {
+    let is_by = |key: &Option<PublicKey>| key.as_ref() == Some(certificate.public_key());
+    match certificate.is_signed() {
+        false => Signature::Wrong,
+        true if is_by(&trusted.given) => Signature::Given,
+        // A key that the caller gives is the one it is held against, and no other.
+        true if trusted.given.is_none() && is_by(&trusted.home) => Signature::Home,
+        true => Signature::UnknownKey,
+    }
+}
+
+/// Finds everything again in the store of the assessment; `None` where this is another one.
+fn beside(
+    (store, outside): (&Store, Outside<'_>),
+    certificate: &Certificate,
+) -> anyhow::Result<Option<(Beside, Vec<Field>)>> {
+    let head = &certificate.head;
+    let Some(stored) = store.assessment(&head.assessment)? else { return Ok(None) };
+    let Some(finished_ms) = stored.finished_ms else { return Ok(None) };
+    let booked: Vec<String> = head.cases.iter().map(|seal| seal.case.clone()).collect();
+    let recalled = recall::recall((store, outside), &stored.head, &booked, finished_ms)?;
+    let Some(decided) = recalled.decided else {
+        let again = json!({"cases": in_part(&head.cases, recalled.cases)});
+        let beside = Beside::StoreInPart { cases_gone: recalled.missing.len() };
+        return Ok(Some((beside, compare::fields(certificate.body(), &again, Absent::NotChecked, &STATED))));
+    };
+    let looks = as_booked(decided.looks, certificate.body());
+    let judged = &decided.judged;
+    let findings = Findings {
+        plan: &recalled.plan,
+        check_version: decided.check_version.clone(),
+        row: &judged.row,
+        arms: &judged.arms,
+        failures: &judged.failures,
+        subsets: &judged.subsets,
+        cases: &recalled.cases,
+        looks: &looks,
+    };
+    let made_at = Timestamp::from_millisecond(finished_ms).unwrap_or_default();
+    let (expires_at, expires_because) = (head.expires_at.0, head.expires_because.clone());
+    let terms = Terms { made_by: String::new(), made_at, expires_at, expires_because };
+    let again = body::of(&stored.head, &findings, &terms);
+    Ok(Some((Beside::Store, compare::fields(certificate.body(), &again, Absent::Differs, &STATED))))
+}
+
+/// Puts what is left of the cases in the places that the certificate has them in; what cannot be told stays out.
+fn in_part(certified: &[CaseSeal], found: Vec<CaseSeal>) -> Vec<Value> {
+    let mut found = found.into_iter().peekable();
+    let of_case = |said: &CaseSeal| {
+        let Some(seal) = found.next_if(|seal| seal.case == said.case) else { return json!({"case": said.case}) };
+        let mut members = json!({
+            "case": seal.case, "request_sha256": seal.request_sha256, "recorded_sha256": seal.recorded_sha256,
+            "reference_sha256": seal.reference_sha256,
+        });
+        if said.candidate.is_some() {
+            members["candidate_sha256"] = seal.candidate_sha256.into();
+            members["rerun_sha256"] = seal.rerun_sha256.into();
+        }
+        members
+    };
+    certified.iter().map(of_case).collect()
+}
+
+/// Gives a look that was broken off the answers that it had when the certificate was made: it may have gone on since.
+fn as_booked(mut looks: Vec<Look>, certified: &Value) -> Vec<Look> {
+    let said: Vec<Look> = serde_json::from_value(certified["looks"].clone()).unwrap_or_default();
+    for look in looks.iter_mut().filter(|look| look.verdict.is_none()) {
+        let before = said.iter().find(|said| said.assessment == look.assessment && said.asked <= look.asked);
+        if let Some(before) = before {
+            (look.asked, look.shared, look.is_retry) = (before.asked, before.shared, before.is_retry);
+        }
+    }
+    looks
+}
+
+/// Decides on the scores that the certificate holds.
+fn alone(certificate: &Certificate) -> Vec<Field> {
+    let head = &certificate.head;
+    let pair = |seal: &CaseSeal| {
+        Some(Pair {
+            case: seal.case.clone(),
+            incumbent: seal.incumbent?,
+            candidate: seal.candidate?,
+            cluster: seal.cluster.map(|number| number.to_string()),
+        })
+    };
+    let pairs: Vec<Pair> = head.cases.iter().filter_map(pair).collect();
+    let decision = match recall::decide_alone(&head.declared, &pairs) {
+        Ok(decision) => decision,
+        Err(error) => {
+            let found = Some(format!("no decision can be made on the scores in it: {error:#}"));
+            return vec![Field { field: "result".to_owned(), state: State::Differs, found }];
+        }
+    };
+    let mean = |value: fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / pairs.len().max(1) as f64;
+    let again = json!({"result": {
+        "n": decision.n, "clusters": decision.clusters, "difference": decision.difference, "lower": decision.lower,
+        "upper": decision.upper, "confidence": decision.confidence, "margin": decision.margin,
+        "verdict": decision.verdict, "more_needed": decision.more_needed, "method": decision.method,
+        "score_candidate": mean(|pair| pair.candidate),
+    }});
+    compare::fields(certificate.body(), &again, Absent::NotChecked, &STATED)
+}
