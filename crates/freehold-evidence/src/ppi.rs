@@ -87,7 +87,8 @@ pub fn estimate(labelled: &[Labelled], judged: &[f64], rule: &Rule) -> Result<Es
     let error = error_squared.sqrt();
     let limits = limits((difference, error), labels, rule.confidence());
     Ok(Estimate {
-        difference,
+        // With a handful of labels the correction can leave the range that differences have.
+        difference: difference.clamp(-1.0, 1.0),
         error,
         lower: limits.lower,
         upper: limits.upper,
