@@ -12,7 +12,6 @@ mod chrf;
 mod describe;
 mod fields;
 mod given;
-mod grading;
 mod json;
 mod line;
 mod numeric;

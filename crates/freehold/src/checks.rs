@@ -88,15 +88,6 @@ impl Scorer {
         }
     }
 
-    /// Returns whether scores between 0 and 1 occur.
-    #[must_use]
-    pub fn is_graded(&self) -> bool {
-        match &self.kind {
-            Kind::Pure(check) => check.is_graded(),
-            Kind::Program(_) | Kind::Embedding(_) => true,
-        }
-    }
-
     /// Returns the version: a number for a check of ours, the digest of the files for a program.
     #[must_use]
     pub fn version(&self) -> String {

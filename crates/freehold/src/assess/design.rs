@@ -10,7 +10,6 @@ use super::plan::Question;
 use super::planned::Planned;
 use super::result::{AssessmentResult, CaseResult};
 use super::sequence::Sequential;
-use crate::checks::Scorer;
 use crate::exit::Fault;
 
 /// What a pilot's discordance weighs against the first cases, in cases.
@@ -64,14 +63,14 @@ pub(super) struct Pilot {
 
 impl Design {
     /// Settles the design from what is known before anything is replayed.
-    pub(super) fn of(store: &Store, question: &Question, chosen: &Chosen, check: &Scorer) -> anyhow::Result<Self> {
+    pub(super) fn of(store: &Store, question: &Question, chosen: &Chosen) -> anyhow::Result<Self> {
         match question.looks {
             Looks::Once => return Ok(Design::Once { because: None }),
             Looks::Planned(looks) => return planned(question, looks, chosen.unit_ends.len()),
             Looks::Always => {}
         }
         let pilot = pilot(store, question, chosen)?;
-        let test = test_for(check, pilot.as_ref())?;
+        let test = test_with(pilot.as_ref())?;
         let floor = units_without_disagreement(&test, &question.rule);
         let units = chosen.unit_ends.len();
         if units < UNITS_TIMES_MIN * floor {
@@ -164,10 +163,12 @@ fn planned(question: &Question, looks: u32, units: usize) -> anyhow::Result<Desi
     Ok(Design::Planned(planned))
 }
 
-/// Returns the test that suits the check's scores, its bets sized by the pilot where there is one.
-pub(super) fn test_for(check: &Scorer, pilot: Option<&Pilot>) -> anyhow::Result<Sequential> {
-    let sequence = if check.is_graded() { Sequence::Asymptotic } else { Sequence::Betting };
-    Ok(Sequential { sequence, prior: Prior::new(PRIOR_CASES, 0.0, discordance(pilot))? })
+/// Returns the test, its bets sized by the pilot where there is one.
+///
+/// Bets keep their level whatever the scores are; on graded ones too they need fewer cases than the asymptotic sequence
+/// where the two differ on few of them, and hardly more elsewhere.
+pub(super) fn test_with(pilot: Option<&Pilot>) -> anyhow::Result<Sequential> {
+    Ok(Sequential { sequence: Sequence::Betting, prior: Prior::new(PRIOR_CASES, 0.0, discordance(pilot))? })
 }
 
 fn discordance(pilot: Option<&Pilot>) -> f64 {

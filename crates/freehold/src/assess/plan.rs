@@ -79,7 +79,7 @@ impl Plan {
         (check, lock): (Scorer, Option<Value>),
     ) -> anyhow::Result<Self> {
         let has_rerun = arms.rerun.is_some();
-        let design = Design::of(store, question, chosen, &check)?;
+        let design = Design::of(store, question, chosen)?;
         let whole = json!({
             "format": 2,
             "cases_sha256": digest(chosen),

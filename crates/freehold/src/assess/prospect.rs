@@ -83,7 +83,7 @@ impl Assessor<'_> {
         let chosen = cases::choose(self.store, question, target.unwrap_or(&nobody))?;
         let check = check_of(question, &chosen, self.outside())?;
         let pilot = design::pilot(self.store, question, &chosen)?;
-        let test = design::test_for(&check, pilot.as_ref())?;
+        let test = design::test_with(pilot.as_ref())?;
         let has_rerun = question.rerun == Rerun::WherePossible
             && chosen.reference == ReferenceKind::Incumbent
             && chosen.incumbent.upstream(self.settings).is_some();

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use super::stand::{MODELS, Stand, VENDOR};
 use super::{Narrator, Options};
 use crate::assess::result::Row;
-use crate::assess::{Assessor, Divider, Looks, Question, Rerun};
+use crate::assess::{Assessor, Looks, Question, Rerun};
 use crate::cli::step_lines;
 use crate::moves;
 use crate::names::ENGINE;
@@ -82,12 +82,8 @@ pub(super) async fn judge(stand: &mut Stand, options: &Options, narrator: &Narra
     Ok(())
 }
 
-/// Where a candidate was adequate all cases were asked: a loss in a declared subset must not hide in the whole.
 fn saved_words(calls: u64) -> String {
-    format!(
-        "Stopping as soon as one was known not to be adequate saved {} calls; the others were asked everything, for the subsets.",
-        report::figures::count(calls)
-    )
+    format!("Stopping as soon as it was known saved {} calls.", report::figures::count(calls))
 }
 
 pub(super) async fn move_what_can_be(stand: &mut Stand, narrator: &Narrator) -> anyhow::Result<()> {
@@ -169,17 +165,8 @@ fn question(step: &str, model: &str, seed: u64) -> anyhow::Result<Question> {
         looks: Looks::Always,
         seed,
         rerun: Rerun::WherePossible,
-        subsets: vec![divider(step)],
+        subsets: Vec::new(),
     })
-}
-
-/// What the business wants to know apart from the whole, declared before anything is replayed.
-fn divider(step: &str) -> Divider {
-    match step {
-        "triage" => Divider::Field("priority".to_owned()),
-        "decide" => Divider::Tool,
-        _ => Divider::Length,
-    }
 }
 
 fn steps_by_traffic(stand: &Stand) -> anyhow::Result<Vec<String>> {

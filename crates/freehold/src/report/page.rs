@@ -129,7 +129,7 @@ const SETTINGS: [Column; 5] = [
     ("reference", "", |row| row.reference.clone()),
     ("check", "", |row| row.check.clone()),
     ("confidence", "number", |row| figures::setting(row.confidence)),
-    ("method", "", |row| row.method.clone()),
+    ("method", "wrap", |row| row.method.clone()),
 ];
 
 impl Table {
