@@ -1,6 +1,7 @@
 //! Scores the replays with the check and turns the scores into a row.
 
 use freehold_evidence::check::Output;
+use freehold_evidence::noise::{self, RecordedCase};
 use freehold_evidence::{Decision, Pair, Rule, decide};
 use freehold_store::Replay;
 use freehold_wire::{Message, ReferenceKind};
@@ -146,14 +147,26 @@ fn notes(decision: &Decision, plan: &Plan, chosen: &Chosen, scored: &[Scored<'_>
             scored.len()
         ));
     }
-    if chosen.reference == ReferenceKind::Incumbent && !plan.has_rerun {
-        notes.push(
-            "without the incumbent asked again, its recorded answer counts as right by construction: the difference also holds \
-             the incumbent's own noise, so the candidate may be better than it looks"
-                .to_owned(),
-        );
+    if chosen.reference == ReferenceKind::Incumbent {
+        notes.extend(noise_note(plan, scored));
     }
     notes
+}
+
+/// Says how large the incumbent's own noise is, or what follows from not knowing it.
+///
+/// Nothing where the cases ended when they sufficed: the limits of the noise hold for a number of cases fixed beforehand.
+fn noise_note(plan: &Plan, scored: &[Scored<'_>]) -> Option<String> {
+    let recorded = |scored: &Scored<'_>| RecordedCase {
+        case: scored.case.call.id.clone(),
+        candidate: scored.scores.candidate.value,
+        rerun: scored.scores.rerun,
+        cluster: scored.case.call.run.clone(),
+    };
+    let is_fixed = matches!(plan.design, Design::Once { .. });
+    let cases: Vec<RecordedCase> = scored.iter().map(recorded).collect();
+    let noise = noise::incumbent_noise(&cases, plan.rule.confidence());
+    (noise.is_none() || is_fixed).then(|| noise::sentence(noise.as_ref()))
 }
 
 fn case_result(scored: &Scored<'_>) -> CaseResult {
