@@ -31,7 +31,7 @@ impl Choice {
     ///
     /// Understood are the last JSON object with a member `winner` (also `verdict`, `choice`, `preferred` or `better`)
     /// whose value is 1, 2, `"1"`, `"2"`, `"A"`, `"B"`, `"first"`, `"second"`, `"tie"` or such a word after "answer" or the
-    /// like; else the last line with text, if it names exactly one choice ("Winner: 2", "[[A]]", "Answer B is better.").
+    /// like; else the last line with text, if it names exactly one choice (`Winner: 2`, `[[A]]`, `Answer B is better.`).
     /// A line that weighs both, denies one or holds other numbers is not guessed at.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

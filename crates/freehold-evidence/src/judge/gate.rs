@@ -117,7 +117,7 @@ pub enum Reason {
 impl Gate {
     /// Returns every reason why preferences of a judge with these figures do not count; none where they do.
     ///
-    /// `repetition` is what [`super::repetition`] found on the answers that were judged, where it found anything.
+    /// `repetition` is what [`super::repetition()`] found on the answers that were judged, where it found anything.
     #[must_use]
     pub fn refusals(&self, figures: &Figures, repetition: Option<&Repetition>) -> Vec<Reason> {
         let pairs = figures.consistency.map_or(0, |share| share.of);
