@@ -2,13 +2,10 @@
 
 use serde_json::{Number, Value};
 
-/// The largest distance from zero up to which every integer is a number of its own in JSON as JavaScript reads it.
-const EXACT_MAX: u64 = 1 << 53;
-
 /// Returns the canonical spelling: no space, members in the order of their names' UTF-16 units, strings with the fewest
 /// escapes, numbers in the shortest form that JavaScript writes.
 ///
-/// Integers beyond 2^53 would lose digits there, so they are spelled as strings of their digits.
+/// An integer that would lose digits there is spelled as a string of its digits.
 pub fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
@@ -44,14 +41,10 @@ fn write(value: &Value, text: &mut String) {
 }
 
 fn write_number(number: &Number, text: &mut String) {
-    let beyond = match (number.as_u64(), number.as_i64()) {
-        (Some(count), _) => count > EXACT_MAX,
-        (None, Some(count)) => count.unsigned_abs() > EXACT_MAX,
-        (None, None) => false,
-    };
-    match number.as_f64() {
-        Some(float) if !beyond => text.push_str(&of_float(float)),
-        _ => text.push_str(&format!("\"{number}\"")),
+    let digits = number.to_string();
+    match number.as_f64().map(of_float) {
+        Some(spelled) if number.is_f64() || spelled == digits => text.push_str(&spelled),
+        _ => text.push_str(&format!("\"{digits}\"")),
     }
 }
 
@@ -150,5 +143,12 @@ mod tests {
             canonical(&exact),
             r#"[9007199254740992,"9007199254740993","18446744073709551615","-9223372036854775808"]"#
         );
+    }
+
+    #[test]
+    fn large_float_reads_back_as_an_integer_of_the_same_spelling() {
+        let spelled = canonical(&json!(5.481_108_163_190_767e18));
+        assert_eq!(spelled, "5481108163190767000");
+        assert_eq!(canonical(&serde_json::from_str(&spelled).unwrap()), spelled);
     }
 }

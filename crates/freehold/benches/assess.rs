@@ -112,11 +112,13 @@ async fn assessed(settings: &Settings, calls: &[Call]) -> anyhow::Result<Duratio
         incumbent: None,
         rule: Rule::new(0.05, 0.95)?,
         check: None,
+        reference: None,
         cases_max: calls.len(),
         concurrency: 8,
         looks: Looks::Once,
         seed: 1,
         rerun: Rerun::Never,
+        subsets: Vec::new(),
     };
     let begun = Instant::now();
     let result = assessor.assess(&question, &|_| {}).await?;
