@@ -100,7 +100,10 @@ pub fn decide_subset(tally: &Tally, rule: &Rule) -> Result<Decision, decision::E
     tally.decide(rule).map(held_back)
 }
 
-fn held_back(mut decision: Decision) -> Decision {
+/// Returns the decision on one subset, by whatever method, with what is said of subsets with few cases: fewer than
+/// [`CASES_FEW`] leave it undecided.
+#[must_use]
+pub fn held_back(mut decision: Decision) -> Decision {
     let n = decision.n;
     if n < CASES_FEW {
         decision.notes.push(format!("{n} cases are too few for a verdict on a subset"));
@@ -112,19 +115,12 @@ fn held_back(mut decision: Decision) -> Decision {
     decision
 }
 
-/// Returns the third of the values that each belongs to: `short`, `middle` or `long`; equal values stay together.
+/// Returns the values at one and at two thirds of the ranks: up to the first a length is short, up to the second middling.
 ///
-/// Meant for lengths, as a subset that needs no declaration. The cuts are the values at one and two thirds of the ranks.
+/// Meant for lengths, as a subset that needs no declaration. Equal values fall into the same third; without values both are 0.
 #[must_use]
-pub fn thirds(lengths: &[u64]) -> Vec<&'static str> {
+pub fn third_bounds(lengths: &[u64]) -> [u64; 2] {
     let mut sorted = lengths.to_vec();
     sorted.sort_unstable();
-    let cut = |third: usize| sorted.get((sorted.len() * third).div_ceil(3).saturating_sub(1)).copied().unwrap_or(0);
-    let (low, high) = (cut(1), cut(2));
-    let name = |length: &u64| match *length {
-        length if length <= low => "short",
-        length if length <= high => "middle",
-        _ => "long",
-    };
-    lengths.iter().map(name).collect()
+    [1, 2].map(|third| sorted.get((sorted.len() * third).div_ceil(3).saturating_sub(1)).copied().unwrap_or(0))
 }

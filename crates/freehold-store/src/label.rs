@@ -66,7 +66,7 @@ const INSERT: &str = "INSERT INTO label (at_ms, who, step, \"case\", assessment,
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const UNDO: &str = "UPDATE label SET undone_ms = ?2 WHERE row = ?1 AND undone_ms IS NULL";
 const SELECT: &str = "SELECT at_ms, who, step, \"case\", assessment, seed, said, sealed_said FROM label \
-    WHERE step = ?1 AND undone_ms IS NULL ORDER BY row";
+    WHERE step = ?1 AND at_ms <= ?2 AND (undone_ms IS NULL OR undone_ms > ?2) ORDER BY row";
 
 impl Store {
     /// Stores a label before it returns, and returns the number by which it can be taken back.
@@ -105,10 +105,14 @@ impl Store {
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn labels(&self, step: &str) -> Result<Vec<Label>, Error> {
+        self.labels_at(step, i64::MAX)
+    }
+
+    fn labels_at(&self, step: &str, at_ms: i64) -> Result<Vec<Label>, Error> {
         let doing = "read the labels of a step";
         let stored = self.read(|connection| {
             let read = || -> rusqlite::Result<Vec<(Label, SaidColumns)>> {
-                connection.prepare_cached(SELECT)?.query_map([step], columns)?.collect()
+                connection.prepare_cached(SELECT)?.query_map(params![step, at_ms], columns)?.collect()
             };
             read().map_err(Error::sql(doing))
         })?;
@@ -120,7 +124,16 @@ impl Store {
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn gold_answers(&self, step: &str) -> Result<HashMap<String, Value>, Error> {
-        let gold = self.labels(step)?.into_iter().filter_map(|label| match label.said {
+        self.gold_answers_at(step, i64::MAX)
+    }
+
+    /// Returns the right answers as they stood at a moment, in milliseconds since the Unix epoch: what was said later is left
+    /// out, and what was taken back later is in.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn gold_answers_at(&self, step: &str, at_ms: i64) -> Result<HashMap<String, Value>, Error> {
+        let gold = self.labels_at(step, at_ms)?.into_iter().filter_map(|label| match label.said {
             Said::Gold(value) => Some((label.case, value)),
             Said::Pair { .. } | Said::Skipped => None,
         });

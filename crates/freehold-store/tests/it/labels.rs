@@ -49,6 +49,20 @@ fn newest_right_answer_of_a_case_counts() {
 }
 
 #[test]
+fn right_answers_are_found_as_they_stood() {
+    let (_home, store) = store();
+    let first = store.add_label(&label("a", 1, Said::Gold(json!("billing")))).unwrap();
+    store.add_label(&label("a", 3, Said::Gold(json!("login")))).unwrap();
+    store.undo_label(first, 4).unwrap();
+    let stood = |at_ms| store.gold_answers_at("triage", at_ms).unwrap().remove("a");
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(stood),
+        [None, Some("billing"), Some("billing"), Some("login"), Some("login")].map(|said| said.map(|said| json!(said)))
+    );
+    assert_eq!(store.gold_answers_at("triage", 4).unwrap(), store.gold_answers("triage").unwrap());
+}
+
+#[test]
 fn what_was_said_is_sealed_with_everything_else() {
     let home = tempfile::tempdir().unwrap();
     let store = Store::open_sealed(home.path(), Limits::default(), Some(Seal::new(&[7; 32]))).unwrap();

@@ -50,7 +50,7 @@ pub(crate) fn recall(
     at_ms: i64,
 ) -> anyhow::Result<Recalled> {
     let reference: ReferenceKind = serde_json::from_value(head.plan["reference"].clone())?;
-    let references = References::recalled(store, &head.step, reference)?;
+    let references = References::recalled(store, &head.step, (reference, at_ms))?;
     let mut replays = Replays::default();
     store.replays(&head.id)?.into_iter().for_each(|replay| replays.put(replay));
     let (mut found, mut missing) = (Vec::with_capacity(booked.len()), Vec::new());

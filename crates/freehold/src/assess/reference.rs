@@ -62,9 +62,9 @@ impl References {
         Ok(References { kind: if is_labelled { ReferenceKind::Label } else { ReferenceKind::Incumbent }, gold })
     }
 
-    /// Takes the references of one kind as they stand now.
-    pub(super) fn recalled(store: &Store, step: &str, kind: ReferenceKind) -> anyhow::Result<Self> {
-        Ok(References { kind, gold: store.gold_answers(step)? })
+    /// Takes the references of one kind as they stood at a moment.
+    pub(super) fn recalled(store: &Store, step: &str, (kind, at_ms): (ReferenceKind, i64)) -> anyhow::Result<Self> {
+        Ok(References { kind, gold: store.gold_answers_at(step, at_ms)? })
     }
 
     /// Returns what the answers to a call are compared with; `None` where its reference says nothing about other answers.

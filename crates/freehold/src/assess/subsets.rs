@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use freehold_evidence::check::extract;
-use freehold_evidence::{Decision, Pair};
+use freehold_evidence::{Decision, Pair, strata};
 use freehold_wire::Message;
 use serde::Deserialize;
 
@@ -137,7 +137,7 @@ pub(super) fn decide<E>(
         }
         let mut decided = Vec::with_capacity(members.len());
         for (value, pairs) in members {
-            decided.push(Subset::of(divided.by.clone(), value.to_owned(), &method(&pairs)?));
+            decided.push(Subset::of(divided.by.clone(), value.to_owned(), &strata::held_back(method(&pairs)?)));
         }
         decided.sort_by_key(|subset| Reverse(subset.n));
         subsets.extend(decided);
@@ -147,14 +147,11 @@ pub(super) fn decide<E>(
 
 /// Divides at the thirds of the requests' lengths in characters, and names the bounds.
 fn thirds(cases: &[&Case]) -> Vec<String> {
-    let length = |case: &&Case| -> usize {
-        case.request.messages.iter().map(Message::text).map(|text| text.chars().count()).sum()
+    let length = |case: &&Case| -> u64 {
+        case.request.messages.iter().map(Message::text).map(|text| text.chars().count() as u64).sum()
     };
-    let lengths: Vec<usize> = cases.iter().map(length).collect();
-    let mut sorted = lengths.clone();
-    sorted.sort_unstable();
-    let bound = |third: usize| sorted.get((sorted.len() * third / 3).saturating_sub(1)).copied().unwrap_or_default();
-    let (short, middle) = (bound(1), bound(2));
+    let lengths: Vec<u64> = cases.iter().map(length).collect();
+    let [short, middle] = strata::third_bounds(&lengths);
     lengths
         .into_iter()
         .map(|length| match length {

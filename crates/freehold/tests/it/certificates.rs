@@ -9,7 +9,7 @@ use freehold::certificate::Certificate;
 use freehold::certificate::verify::{Beside, Signature, State, Trusted, Verification, verify};
 use freehold::checks::Outside;
 use freehold::config::Layers;
-use freehold_store::{Replay, Retention, Store};
+use freehold_store::{AssessmentHead, Label, Replay, Retention, Said, Store};
 use freehold_vault::{Signed, SigningKey};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -286,6 +286,59 @@ fn a_move_keeps_the_certificate_and_wants_the_candidate_that_was_certified() {
     assert!(refused.stderr.contains("it is not what was certified: the lock differs"), "{}", refused.stderr);
     let forced = run(home.path(), &["move", STEP, "--to", "desk", "--despite", "the same file under another name"]);
     assert_eq!(forced.code, 0, "{}", forced.stderr);
+}
+
+#[test]
+fn an_expired_certificate_moves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    certified(home.path(), (80, 80), &[]);
+    let store = Store::open(home.path()).unwrap();
+    let mut body = read(home.path()).body().clone();
+    let stored = store.assessment(body["assessment"].as_str().unwrap()).unwrap().unwrap();
+    let later = AssessmentHead { id: "later".to_owned(), at_ms: stored.head.at_ms + 1, ..stored.head };
+    (body["assessment"], body["expires_at"]) = (json!(later.id), json!("2020-01-01T00:00:00Z"));
+    let key = SigningKey::open(&home.path().join("signing-key.pem")).unwrap();
+    let expired = Certificate::read(Signed::seal(&body, &key).unwrap().text().as_bytes()).unwrap();
+    store.begin_assessment(&later).unwrap();
+    let (finished_ms, result) = (stored.finished_ms.unwrap() + 1, stored.result.unwrap());
+    store.certify_assessment(&later.id, finished_ms, &result, &expired.kept()).unwrap();
+    let refused = run(home.path(), &["move", STEP, "--to", "desk"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert!(
+        refused.stderr.contains("its certificate expired at 2020-01-01T00:00:00Z (180 days)"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("assess it again, or add --despite"), "{}", refused.stderr);
+    assert_eq!(store.generation().unwrap().number, 0, "nothing was moved");
+}
+
+#[test]
+fn a_right_answer_said_later_leaves_the_certificate_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let tickets = tickets(20);
+    let gold = |index: usize, at_ms: i64, value: Value| Label {
+        at_ms,
+        who: "ann".to_owned(),
+        step: STEP.to_owned(),
+        case: tickets[index].id.clone(),
+        assessment: None,
+        seed: None,
+        said: Said::Gold(value),
+    };
+    let right = |index: usize| json!(tickets[index].gold.triage.to_string());
+    let numbers: Vec<i64> = (0..20).map(|index| store.add_label(&gold(index, 1, right(index))).unwrap()).collect();
+    certified(home.path(), (20, 20), &["--reference", "label"]);
+    let certificate = read(home.path());
+    assert_eq!(certificate.head.declared["reference"], "label");
+    let later_ms = Timestamp::now().as_millisecond() + 1;
+    store.add_label(&gold(3, later_ms, json!("nonsense"))).unwrap();
+    store.undo_label(numbers[4], later_ms).unwrap();
+    let found = verified(home.path(), &certificate, Some(&store));
+    assert!(found.holds && found.recomputed == Beside::Store, "{:?}", found.faults);
+    store.add_label(&gold(5, 2, json!("nonsense"))).unwrap();
+    assert!(!verified(home.path(), &certificate, Some(&store)).holds, "one that is dated back is found");
 }
 
 /// The commands of the documentation, with the real program.
