@@ -14,3 +14,8 @@ pub mod worker;
 pub use error::{Error, ErrorKind};
 pub use host::{Engine, EngineConfig, Event, Generation, WorkerCommand};
 pub use model::{Backend, ModelInfo, ModelSpec, ModelState, PromptStyle};
+
+/// Returns which build of the engine this is; host and worker must share it.
+pub fn build() -> &'static str {
+    protocol::BUILD
+}

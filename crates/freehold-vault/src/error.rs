@@ -28,6 +28,20 @@ pub enum Error {
         /// The first four bytes.
         found: [u8; 4],
     },
+    /// The file is a pickle, or named like one: a program, which runs when it is loaded.
+    #[error("{} is a pickle, a program that runs when it is loaded; it is not opened", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no model, or more than one, where one was looked for.
+    #[error("no model to read in {}: {what}", path.display())]
+    NoModel {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found.
+        what: &'static str,
+    },
     /// The format's version is none of those read here.
     #[error("GGUF version {found} is not supported, only little-endian versions 2 and 3 are")]
     Version {

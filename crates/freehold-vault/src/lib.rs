@@ -1,21 +1,31 @@
-//! Identity of open models: what a GGUF file is, what it needs, and the exact digests that lock it; what a home signs, and its key.
+//! Identity of open models: what a file of weights is, what it needs, and the exact digests that lock it; what a home signs, and its key.
 //!
 //! Reads files from strangers: every count, string, array and offset is checked against a cap and against the file's
 //! length before anything is allocated for it. Knows nothing of engines and loads no weights.
 
 mod canonical;
+mod checkpoint;
+mod description;
+mod digest;
 mod error;
 mod lock;
+mod memory;
 mod metadata;
 mod model_file;
 mod reader;
+mod safetensors;
 mod signed;
 mod signing;
 mod tensors;
+mod types;
 
 pub use canonical::canonical;
+pub use description::{Description, Format, Part, describe, safetensors_sums};
+pub use digest::{FileDigest, digest};
 pub use error::Error;
 pub use lock::{Lock, lock};
+pub use memory::{CacheType, Memory, Serving};
 pub use model_file::{ModelFile, inspect, inspect_reader};
 pub use signed::{SIGNED_BYTES_MAX, Signed, SignedError};
 pub use signing::{KeyError, PublicKey, SigningKey};
+pub use types::TypeShare;

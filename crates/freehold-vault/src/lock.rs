@@ -1,14 +1,10 @@
 //! The exact identity of a model file, so that the same answers can be had from the same bytes years later.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::model_file::hex;
-use crate::{Error, ModelFile};
+use crate::{Error, ModelFile, digest};
 
 /// The exact identity of a model file; digests are SHA-256 in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,30 +28,15 @@ pub struct Lock {
 /// # Errors
 /// The file cannot be read, or is not as long as it was when it was inspected.
 pub fn lock(path: &Path, model: &ModelFile) -> Result<Lock, Error> {
-    let read = |source| Error::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(read)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut found = 0u64;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => {
-                digest.update(&buffer[..count]);
-                found += count as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(source) => return Err(read(source)),
-        }
+    let found = digest(path, &mut |_| ())?;
+    if found.bytes < model.file_bytes {
+        return Err(Error::Truncated { expected: model.file_bytes, found: found.bytes });
     }
-    if found < model.file_bytes {
-        return Err(Error::Truncated { expected: model.file_bytes, found });
-    }
-    if found > model.file_bytes {
-        return Err(Error::malformed(format!("the file grew from {} to {found} bytes", model.file_bytes)));
+    if found.bytes > model.file_bytes {
+        return Err(Error::malformed(format!("the file grew from {} to {} bytes", model.file_bytes, found.bytes)));
     }
     Ok(Lock {
-        weights_sha256: hex(&digest.finalize()),
+        weights_sha256: found.sha256,
         architecture: model.architecture.clone(),
         quantisation: model.quantisation.clone(),
         tokenizer_sha256: model.tokenizer_sha256.clone(),

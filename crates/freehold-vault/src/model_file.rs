@@ -11,6 +11,7 @@ use crate::Error;
 use crate::metadata::Metadata;
 use crate::reader::Reader;
 use crate::tensors::Tensors;
+use crate::types::TypeShare;
 
 /// The largest header accepted, in bytes; vocabularies of a quarter of a million tokens take some 10 MB.
 const HEADER_BYTES_MAX: u64 = 256 << 20;
@@ -42,14 +43,28 @@ pub struct ModelFile {
     pub tensor_bytes: u64,
     /// The number of tensors.
     pub tensors: u64,
+    /// What is stored in which type, the largest part first.
+    pub types: Vec<TypeShare>,
+    /// The bytes before the tensors' data.
+    pub header_bytes: u64,
+    /// The digest of those bytes, in hexadecimal.
+    pub header_sha256: String,
     /// The longest context that the model was trained for, in tokens.
     pub context_length: Option<u64>,
     /// The width of the model.
     pub embedding_length: Option<u64>,
+    /// The width between the layers' two steps of computation, the largest of them.
+    pub feed_forward_length: Option<u64>,
     /// The number of layers.
     pub layers: Option<u64>,
+    /// The number of attention heads, the largest over the layers.
+    pub heads: Option<u64>,
     /// Cached elements per token over all layers, keys and values together, where the file says enough to tell.
     pub cache_elements_per_token: Option<u64>,
+    /// The bytes that each sequence takes beside the cache, whatever its length: the state of recurrent layers.
+    pub state_bytes_per_slot: u64,
+    /// Which part of a model this file is, and of how many, where it was split.
+    pub part: Option<(u64, u64)>,
     /// The storage type that holds most weights, such as `Q4_K` or `F16`.
     pub quantisation: String,
     /// The model's own chat template.
@@ -121,7 +136,16 @@ pub fn inspect_reader(input: impl Read, path: &Path, file_bytes: u64) -> Result<
     let metadata = Metadata::read(&mut reader, entry_count)?;
     let tensors = Tensors::read(&mut reader, tensor_count)?;
     check_extent(&reader, &metadata, &tensors)?;
-    describe(version, file_bytes, &metadata, &tensors)
+    let header = Header { version, file_bytes, bytes: reader.position(), sha256: hex(&reader.sha256()) };
+    describe(header, &metadata, &tensors)
+}
+
+/// The header itself, as bytes of a file.
+struct Header {
+    version: u32,
+    file_bytes: u64,
+    bytes: u64,
+    sha256: String,
 }
 
 fn check_extent<R: Read>(reader: &Reader<'_, R>, metadata: &Metadata, tensors: &Tensors) -> Result<(), Error> {
@@ -140,32 +164,56 @@ fn check_extent<R: Read>(reader: &Reader<'_, R>, metadata: &Metadata, tensors: &
     Ok(())
 }
 
-fn describe(version: u32, file_bytes: u64, metadata: &Metadata, tensors: &Tensors) -> Result<ModelFile, Error> {
+fn describe(header: Header, metadata: &Metadata, tensors: &Tensors) -> Result<ModelFile, Error> {
     let architecture = metadata
         .text("general.architecture")
         .ok_or_else(|| Error::malformed("the entry \"general.architecture\" is missing"))?
         .to_owned();
     let of = |name: &str| metadata.unsigned(&format!("{architecture}.{name}"));
     let text = |key: &str| metadata.text(key).map(str::to_owned);
+    let largest = |name: &str| {
+        let layers = of("block_count")?;
+        metadata.per_layer(&format!("{architecture}.{name}"), layers)?.into_iter().max()
+    };
+    let part = metadata.unsigned("split.no").zip(metadata.unsigned("split.count"));
     Ok(ModelFile {
-        format_version: version,
+        format_version: header.version,
+        header_bytes: header.bytes,
+        header_sha256: header.sha256,
         name: text("general.name"),
         license: text("general.license"),
         parameters: tensors.parameters,
-        file_bytes,
+        file_bytes: header.file_bytes,
         tensor_bytes: tensors.bytes,
         tensors: tensors.count,
         context_length: of("context_length"),
         embedding_length: of("embedding_length"),
+        feed_forward_length: largest("feed_forward_length"),
         layers: of("block_count"),
+        heads: largest("attention.head_count"),
+        state_bytes_per_slot: state_bytes_per_slot(&of).unwrap_or(0),
+        part: part.filter(|(_, parts)| *parts > 1).map(|(number, parts)| (number.saturating_add(1), parts)),
         cache_elements_per_token: cache_elements_per_token(&architecture, metadata),
-        quantisation: tensors.main_type().to_owned(),
+        quantisation: tensors.types.main().to_owned(),
+        types: tensors.types.shares(),
         chat_template: text("tokenizer.chat_template"),
         tokenizer_model: text("tokenizer.ggml.model"),
         vocabulary: metadata.array_length("tokenizer.ggml.tokens").or_else(|| of("vocab_size")),
         tokenizer_sha256: metadata.tokenizer_sha256().map(|digest| hex(&digest)),
         architecture,
     })
+}
+
+/// Returns the bytes of a recurrent model's state: that of the convolution and that of the scan, in single precision, for each layer.
+///
+/// A hybrid's layers of attention are counted in, which errs to the larger side.
+fn state_bytes_per_slot(of: &impl Fn(&str) -> Option<u64>) -> Option<u64> {
+    let (inner, state) = (of("ssm.inner_size")?, of("ssm.state_size")?);
+    let groups = of("ssm.group_count").unwrap_or(0);
+    let kept = of("ssm.conv_kernel").unwrap_or(1).saturating_sub(1);
+    let convolved = groups.checked_mul(state)?.checked_mul(2)?.checked_add(inner)?.checked_mul(kept)?;
+    let per_layer = inner.checked_mul(state)?.checked_add(convolved)?.checked_mul(4)?;
+    per_layer.checked_mul(of("block_count")?)
 }
 
 fn cache_elements_per_token(architecture: &str, metadata: &Metadata) -> Option<u64> {

@@ -5,24 +5,37 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use crate::Error;
 
 /// The longest string accepted, in bytes; a chat template is the longest that honest files hold.
 pub(crate) const STRING_BYTES_MAX: u64 = 4 << 20;
 
-/// Reads little-endian primitives and knows how far it has come.
+/// Digested in pieces of about this many bytes, because a header is read in very small ones.
+const DIGEST_BYTES: usize = 1 << 14;
+
+/// Reads little-endian primitives, knows how far it has come, and digests everything that it read.
 pub(crate) struct Reader<'a, R> {
     inner: R,
     path: &'a Path,
     position: u64,
     file_bytes: u64,
     header_bytes_max: u64,
+    digest: Sha256,
+    undigested: Vec<u8>,
 }
 
 impl<'a, R: Read> Reader<'a, R> {
     /// Returns a reader of a file of `file_bytes` bytes that refuses to read more than `header_bytes_max` of them.
     pub(crate) fn new(inner: R, path: &'a Path, file_bytes: u64, header_bytes_max: u64) -> Self {
-        Reader { inner, path, position: 0, file_bytes, header_bytes_max }
+        let undigested = Vec::with_capacity(2 * DIGEST_BYTES);
+        Reader { inner, path, position: 0, file_bytes, header_bytes_max, digest: Sha256::new(), undigested }
+    }
+
+    /// Returns the digest of everything that was read.
+    pub(crate) fn sha256(self) -> [u8; 32] {
+        self.digest.chain_update(&self.undigested).finalize().into()
     }
 
     pub(crate) fn position(&self) -> u64 {
@@ -57,6 +70,11 @@ impl<'a, R: Read> Reader<'a, R> {
             Err(source) => return Err(Error::Read { path: self.path.to_owned(), source }),
         }
         self.position += bytes;
+        self.undigested.extend_from_slice(buffer);
+        if self.undigested.len() >= DIGEST_BYTES {
+            self.digest.update(&self.undigested);
+            self.undigested.clear();
+        }
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! The tensor table of a GGUF header: names, shapes, storage types and extents.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use crate::Error;
 use crate::reader::Reader;
+use crate::types::Types;
 
 /// The most tensors accepted.
 const TENSORS_MAX: u64 = 1_000_000;
@@ -74,8 +74,8 @@ pub(crate) struct Tensors {
     pub(crate) bytes: u64,
     /// Where the last one ends, from the start of the data.
     pub(crate) end: u64,
-    /// Elements by storage type.
-    elements_by_type: BTreeMap<&'static str, u64>,
+    /// What is stored in which type.
+    pub(crate) types: Types,
 }
 
 impl Tensors {
@@ -93,11 +93,6 @@ impl Tensors {
             tensors.add(&name, &shape, number, offset)?;
         }
         Ok(tensors)
-    }
-
-    /// Returns the storage type that holds most elements; the empty text when there are none.
-    pub(crate) fn main_type(&self) -> &'static str {
-        self.elements_by_type.iter().max_by_key(|(_, elements)| **elements).map_or("", |(name, _)| name)
     }
 
     fn add(&mut self, name: &str, shape: &[u64], number: u32, offset: u64) -> Result<(), Error> {
@@ -118,7 +113,7 @@ impl Tensors {
         self.end = self.end.max(end);
         self.bytes = self.bytes.checked_add(bytes).ok_or_else(overflow)?;
         self.parameters = self.parameters.checked_add(elements).ok_or_else(overflow)?;
-        *self.elements_by_type.entry(storage.name).or_default() += elements;
+        self.types.add(storage.name, elements, bytes);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod keys;
 mod label;
+mod models;
 mod move_step;
 mod plan;
 mod rollback;
@@ -75,6 +76,7 @@ enum Command {
     Certificate(certificate::Arguments),
     Move(move_step::Arguments),
     Rollback(rollback::Arguments),
+    Models(models::Arguments),
     Keys(keys::Arguments),
     Config(config::Arguments),
     Completions(Completions),
@@ -131,6 +133,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Certificate(command) => certificate::run(&place, &command),
         Command::Move(command) => move_step::run(&place, &command),
         Command::Rollback(command) => rollback::run(&place, &command),
+        Command::Models(command) => models::run(&place, &command),
         Command::Keys(command) => keys::run(&place, &command),
         Command::Config(command) => config::run(&place, &command),
         Command::Completions(command) => {

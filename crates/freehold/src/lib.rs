@@ -19,6 +19,7 @@ pub mod keeping;
 pub mod keys;
 pub mod label;
 pub mod logs;
+pub(crate) mod models;
 pub mod moves;
 pub mod names;
 pub mod reload;

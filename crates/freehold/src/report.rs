@@ -10,6 +10,7 @@ mod worddiff;
 use crate::assess::result::AssessmentResult;
 
 pub use page::html;
+pub(crate) use terminal::clean_line;
 pub use terminal::{Align, ColorChoice, Style, subsets, table, terminal};
 
 /// What one HTML page tells.

@@ -5,5 +5,7 @@
 mod gguf;
 mod honest;
 mod hostile;
+mod memory;
+mod safetensors;
 mod signed;
 mod signing;

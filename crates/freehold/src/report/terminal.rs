@@ -61,6 +61,8 @@ const GAP: usize = 2;
 const BAR_MIN: usize = 21;
 const BAR_MAX: usize = 41;
 const CELL_MAX: usize = 48;
+/// The widest line of free text, in columns.
+const LINE_MAX: usize = 180;
 /// Widths to which names are cut, the widest first, until the plot fits.
 const NAMES_MAX: [usize; 3] = [CELL_MAX, 36, 24];
 
@@ -183,6 +185,11 @@ fn blank_repeats(lines: &mut [Vec<String>]) {
 }
 
 /// Takes control characters out (recorded text must not steer a terminal) and cuts what is too long.
+/// Returns a text on one line, cut at a terminal's width and without control characters.
+pub(crate) fn clean_line(text: &str) -> String {
+    clean(text, LINE_MAX)
+}
+
 fn clean(text: &str, width_max: usize) -> String {
     let plain: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     if plain.width() <= width_max {

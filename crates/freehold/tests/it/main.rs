@@ -18,6 +18,7 @@ mod label_screen;
 mod labels;
 mod logs;
 mod looks;
+mod models;
 mod moves;
 mod real_data;
 mod reloading;

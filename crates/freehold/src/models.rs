@@ -1,0 +1,133 @@
+//! Models on disk: which one is meant, what it is, whether it fits, where it comes from, and its exact identity.
+
+pub(crate) mod inspect;
+pub(crate) mod lock;
+pub(crate) mod sizes;
+
+use std::path::{Path, PathBuf};
+
+use freehold_vault::Description;
+use serde_json::{Value, json};
+
+use crate::config::{Model, Settings};
+use crate::exit::Fault;
+use crate::home::Place;
+
+/// A model that was asked for: one of the configuration, or a file or folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    /// The name it goes by.
+    pub(crate) name: String,
+    /// The file or folder.
+    pub(crate) path: PathBuf,
+    /// The entry of the configuration, where it has one.
+    pub(crate) entry: Option<Model>,
+}
+
+/// Returns the folder of the home in which fetched models lie.
+pub(crate) fn folder(home: &Path) -> PathBuf {
+    home.join("models")
+}
+
+/// Finds what is meant by a name: an entry of the configuration, a file or folder, or a model in the home.
+///
+/// # Errors
+/// There is no such model.
+pub(crate) fn find(place: &Place, settings: &Settings, wanted: &str) -> Result<Named, Fault> {
+    if let Some(entry) = settings.models.iter().find(|model| model.name == wanted) {
+        return Ok(Named { name: wanted.to_owned(), path: entry.path.clone(), entry: Some(entry.clone()) });
+    }
+    let path = PathBuf::from(wanted);
+    if path.exists() {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok(Named { name: stem, path, entry: None });
+    }
+    let fetched = place.home().ok().map(|home| folder(&home));
+    let is_plain = !wanted.contains(['/', '\\']) && wanted != "..";
+    let fetched = fetched.filter(|_| is_plain).and_then(|folder| {
+        [wanted.to_owned(), format!("{wanted}.gguf")]
+            .map(|name| folder.join(name))
+            .into_iter()
+            .find(|path| path.exists())
+    });
+    if let Some(path) = fetched {
+        return Ok(Named { name: wanted.trim_end_matches(".gguf").to_owned(), path, entry: None });
+    }
+    let mut known: Vec<&str> = settings.models.iter().map(|model| model.name.as_str()).collect();
+    known.sort_unstable();
+    let listed = if known.is_empty() { "none is configured".to_owned() } else { known.join(", ") };
+    Err(Fault::input(format!("there is no model and no file called {wanted:?} (models: {listed})")).hint(
+        "name a [[model]] entry, a GGUF file, or a folder of safetensors; `freehold models list` shows what there is",
+    ))
+}
+
+/// Says of a file that it cannot be used, and what to do.
+pub(crate) fn cannot_read(path: &Path, error: freehold_vault::Error) -> Fault {
+    let hint = match &error {
+        freehold_vault::Error::Pickle { .. } => {
+            "take the publisher's safetensors or a GGUF file instead; never load a pickle from a stranger"
+        }
+        freehold_vault::Error::Truncated { .. } => {
+            "fetch the file again: it was cut (`freehold models pull` goes on where it stopped)"
+        }
+        freehold_vault::Error::Read { .. } => "check the path and who may read it",
+        freehold_vault::Error::NoModel { .. } => "name a GGUF file, a safetensors file, or the folder of one model",
+        _ => "fetch the file again; if it is as its publisher made it, its format is newer than this build",
+    };
+    Fault::input(format!("{} cannot be used as a model", path.display())).because(error).hint(hint)
+}
+
+impl Named {
+    /// Returns whether it answers from a script, and so has no weights.
+    pub(crate) fn is_scripted(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.backend == freehold_engine::Backend::Scripted)
+    }
+}
+
+/// Returns the models of the configuration, then those in the home that no entry names.
+///
+/// # Errors
+/// The home's folder of models cannot be read.
+pub(crate) fn list(place: &Place, settings: &Settings) -> Result<Vec<Named>, Fault> {
+    let entry =
+        |model: &Model| Named { name: model.name.clone(), path: model.path.clone(), entry: Some(model.clone()) };
+    let mut all: Vec<Named> = settings.models.iter().map(entry).collect();
+    let folder = folder(&place.home()?);
+    let Ok(entries) = folder.read_dir() else { return Ok(all) };
+    let is_model = |path: &PathBuf| {
+        path.is_dir() || path.extension().is_some_and(|ending| ending == "gguf" || ending == "safetensors")
+    };
+    let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_model).collect();
+    found.sort();
+    for path in found {
+        if !all.iter().any(|named| named.path == path) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            all.push(Named { name, path, entry: None });
+        }
+    }
+    Ok(all)
+}
+
+/// Returns a line of the list as JSON.
+pub(crate) fn listed_json(named: &Named, found: &Result<Description, freehold_vault::Error>) -> Value {
+    let mut line = json!({
+        "model": named.name,
+        "path": named.path,
+        "configured": named.entry.is_some(),
+        "backend": named.entry.as_ref().map(|entry| entry.backend),
+    });
+    match found {
+        Ok(model) => {
+            line["format"] = json!(model.format);
+            line["architecture"] = json!(model.architecture);
+            line["parameters"] = json!(model.parameters);
+            line["quantisation"] = json!(model.quantisation);
+            line["file_bytes"] = json!(model.file_bytes);
+            line["context_length"] = json!(model.context_length);
+            line["license"] = json!(model.license);
+        }
+        Err(_) if named.is_scripted() => {}
+        Err(error) => line["error"] = json!(error.to_string()),
+    }
+    line
+}
