@@ -36,11 +36,11 @@ fn present(path: PathBuf) -> Option<PathBuf> {
     None
 }
 
-fn all() -> Vec<PathBuf> {
+pub(crate) fn all() -> Vec<PathBuf> {
     [stories(), desk()].into_iter().flatten().collect()
 }
 
-async fn load(path: &Path, slots: u32) -> Engine {
+pub(crate) async fn load(path: &Path, slots: u32) -> Engine {
     let mut config = config(worker());
     config.queue_requests_max = 64;
     let engine = Engine::new(config);
@@ -48,14 +48,14 @@ async fn load(path: &Path, slots: u32) -> Engine {
     engine
 }
 
-fn greedy(text: &str) -> Request {
+pub(crate) fn greedy(text: &str) -> Request {
     let mut request = ask(text);
     request.sampling.temperature = Some(0.0);
     request.sampling.max_tokens = Some(48);
     request
 }
 
-async fn run(engine: &Engine, request: &Request) -> Answer {
+pub(crate) async fn run(engine: &Engine, request: &Request) -> Answer {
     let answer = async { engine.generate("m", request).await.unwrap().collect().await.unwrap() };
     tokio::time::timeout(PATIENCE, answer).await.unwrap()
 }

@@ -7,4 +7,6 @@ mod deaths;
 mod impostors;
 #[cfg(feature = "llama")]
 mod llama;
+#[cfg(feature = "llama")]
+mod prefixes;
 mod shop;

@@ -1,48 +1,28 @@
 //! A slot: one sequence of the cache, what it has read, and the call that it serves.
 
-use freehold_wire::{Finish, Usage};
+use freehold_wire::Finish;
 use llama_cpp_2::token::LlamaToken;
 
-use crate::worker::llama::constraint::Constraint;
-use crate::worker::llama::sampler::Sampler;
-use crate::worker::output::Output;
+use crate::protocol::WorkerEvent;
+use crate::worker::backend::Events;
+use crate::worker::llama::job::{Job, Verdict};
+use crate::worker::llama::vocabulary::Vocabulary;
 
 /// One sequence of the cache.
 pub(crate) struct Slot {
     pub(crate) sequence: i32,
     /// The tokens whose keys and values are in the cache.
     pub(crate) cells: Vec<LlamaToken>,
-    /// The tokens of the batch in hand.
-    pub(crate) reading: Vec<LlamaToken>,
+    /// How many tokens of its call the batch in hand holds.
+    pub(crate) reading: usize,
     pub(crate) job: Option<Job>,
+    /// The number of its last placement; the lowest was used longest ago.
     pub(crate) placed_at: u64,
-}
-
-/// A call on its way through a slot.
-pub(crate) struct Job {
-    pub(crate) id: u64,
-    pub(crate) prompt: Vec<LlamaToken>,
-    /// The token that was chosen last and not read yet; none while the prompt is read.
-    pub(crate) next: Option<LlamaToken>,
-    /// Where in the batch its logits are.
-    pub(crate) row: Option<i32>,
-    /// How many tokens it may still make.
-    pub(crate) left: usize,
-    pub(crate) sampler: Sampler,
-    pub(crate) constraint: Option<Constraint>,
-    pub(crate) output: Output,
-    pub(crate) usage: Usage,
-}
-
-/// What a new token means for its call.
-pub(crate) enum Verdict {
-    GoesOn,
-    Ends(Finish),
 }
 
 impl Slot {
     pub(crate) fn new(sequence: i32) -> Slot {
-        Slot { sequence, cells: Vec::new(), reading: Vec::new(), job: None, placed_at: 0 }
+        Slot { sequence, cells: Vec::new(), reading: 0, job: None, placed_at: 0 }
     }
 
     /// Returns how many tokens of `prompt` are in the cache already.
@@ -50,23 +30,41 @@ impl Slot {
         self.cells.iter().zip(prompt).take_while(|(cell, token)| cell == token).count()
     }
 
+    /// Returns how many tokens of its prompt are still to be read; none when no prompt is being read.
+    pub(crate) fn unread_prompt(&self) -> usize {
+        let reading = self.job.as_ref().filter(|job| job.is_reading());
+        reading.map_or(0, |job| job.prompt.len() - self.cells.len())
+    }
+
     /// Notes that the batch in hand was read.
     pub(crate) fn commit(&mut self) {
-        if !self.reading.is_empty() {
-            self.cells.append(&mut self.reading);
-            if let Some(job) = &mut self.job {
-                job.next = None;
-            }
-        }
+        let count = std::mem::take(&mut self.reading);
+        let Some(job) = self.job.as_mut().filter(|_| count > 0) else { return };
+        let read = self.cells.len();
+        self.cells.extend_from_slice(&job.unread(read)[..count]);
+        job.next = None;
     }
-}
 
-impl Job {
-    /// Returns the tokens that are to be read when `read` are in the cache.
-    pub(crate) fn unread(&self, read: usize) -> &[LlamaToken] {
-        match &self.next {
-            Some(token) => std::slice::from_ref(token),
-            None => &self.prompt[read..],
+    /// Chooses the next token of the slot's call and says what came of it.
+    pub(crate) fn advance(&mut self, logits: &[f32], vocabulary: &Vocabulary, events: &mut Events) {
+        let Some(job) = &mut self.job else { return };
+        let mut own = Vec::new();
+        let verdict = job.choose(logits, vocabulary, &mut own);
+        match verdict {
+            Ok(Verdict::GoesOn) => {}
+            Ok(Verdict::Ends(finish)) => {
+                job.output.finish(&mut own);
+                let called = finish == Finish::Stop && job.output.has_called_tools();
+                let finish = if called { Finish::ToolCalls } else { finish };
+                own.push(WorkerEvent::Done { finish, usage: job.usage });
+            }
+            Err(what) => own.push(WorkerEvent::Failed(what)),
+        }
+        let is_over = matches!(own.last(), Some(WorkerEvent::Done { .. } | WorkerEvent::Failed(_)));
+        let id = job.id;
+        events.extend(own.into_iter().map(|event| (id, event)));
+        if is_over {
+            self.job = None;
         }
     }
 }
