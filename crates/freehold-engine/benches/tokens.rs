@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use freehold_engine::confine::Confinement;
 use freehold_engine::{Backend, Engine, EngineConfig, ModelSpec, WorkerCommand};
 use freehold_wire::{Api, Message, Part, Request, ResponseFormat, Role, Sampling, ToolChoice};
 use serde_json::json;
@@ -20,6 +21,9 @@ fn engine() -> Engine {
         restarts_max: 0,
         restart_window: Duration::from_secs(1),
         load_timeout: Duration::from_secs(60),
+        hang_timeout: Duration::from_secs(60),
+        confinement: Confinement::default(),
+        crash_folder: None,
         queue_requests_max: CALLS,
     })
 }

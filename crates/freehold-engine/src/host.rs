@@ -2,11 +2,14 @@
 //!
 //! One supervisor task per model owns its worker process; this type only admits requests and hands them over.
 
+mod crash_report;
+mod death;
 mod generation;
 mod log_ring;
 mod spawner;
 mod start;
 mod supervisor;
+mod watch;
 mod worker_link;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -22,8 +25,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crash_report::{CRASH_REPORTS_MAX, CrashReport, CrashedCall, Doing, crash_reports};
+pub use death::Cause;
 pub use generation::{Event, Generation};
 
+use crate::confine::Confinement;
 use crate::protocol::frames::{self, FrameError};
 use crate::protocol::{Order, ToWorker};
 use crate::{Error, ModelInfo, ModelSpec, ModelState};
@@ -53,6 +59,12 @@ pub struct EngineConfig {
     pub restart_window: Duration,
     /// How long starting and loading may take.
     pub load_timeout: Duration,
+    /// How long a worker may say nothing while it has work; then it is killed.
+    pub hang_timeout: Duration,
+    /// What workers are confined to.
+    pub confinement: Confinement,
+    /// Where reports of dead workers are kept; none are without one.
+    pub crash_folder: Option<PathBuf>,
     /// How many requests may wait for each model beside those that run.
     pub queue_requests_max: usize,
 }

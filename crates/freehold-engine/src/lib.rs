@@ -8,10 +8,12 @@ mod host;
 mod model;
 mod protocol;
 
+pub mod confine;
 pub mod script;
 pub mod worker;
 
 pub use error::{Error, ErrorKind};
+pub use host::{CRASH_REPORTS_MAX, Cause, CrashReport, CrashedCall, Doing, crash_reports};
 pub use host::{Engine, EngineConfig, Event, Generation, WorkerCommand};
 pub use model::{Backend, ModelInfo, ModelSpec, ModelState, PromptStyle};
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::confine::Layer;
+
 /// What runs a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +84,8 @@ pub struct ModelInfo {
     pub engine_build: String,
     /// How a conversation becomes a prompt.
     pub prompt_style: PromptStyle,
+    /// What holds its worker, or does not.
+    pub isolation: Vec<Layer>,
     /// Whether it answers at the moment.
     pub state: ModelState,
 }

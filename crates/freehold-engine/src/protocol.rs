@@ -4,15 +4,19 @@
 
 pub(crate) mod frames;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use freehold_wire::{Finish, Request, ToolCall, Usage};
 use serde::{Deserialize, Serialize};
 
+use crate::confine::{Confinement, Layer};
 use crate::model::{Backend, PromptStyle};
 
 /// Raised with every change of the messages below.
-pub(crate) const PROTOCOL_VERSION: u32 = 2;
+pub(crate) const PROTOCOL_VERSION: u32 = 3;
+
+/// The most files that one model may lie in.
+const PARTS_MAX: u32 = 200;
 
 /// The build that both sides must share.
 pub(crate) const BUILD: &str = if cfg!(feature = "llama") {
@@ -33,6 +37,8 @@ pub(crate) enum ToWorker {
     Cancel {
         id: u64,
     },
+    /// Asks for a `Pong` as soon as the model is between two steps.
+    Ping,
     Bye,
 }
 
@@ -41,9 +47,17 @@ pub(crate) enum ToWorker {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromWorker {
     Hello(Hello),
+    /// What holds the worker, said before it reads its model.
+    Confined(Vec<Layer>),
     Loaded(Facts),
-    LoadFailed { what: String },
-    Event { id: u64, event: WorkerEvent },
+    LoadFailed {
+        what: String,
+    },
+    Event {
+        id: u64,
+        event: WorkerEvent,
+    },
+    Pong,
 }
 
 /// Who speaks.
@@ -78,6 +92,30 @@ pub(crate) struct LoadOrder {
     pub(crate) context_tokens: u32,
     pub(crate) slots: u32,
     pub(crate) threads: Option<u32>,
+    /// The processors that the worker may use, as the host sees them: a confined worker cannot look.
+    pub(crate) processors: u32,
+    pub(crate) confinement: Confinement,
+}
+
+impl LoadOrder {
+    /// Returns every file that the model is read from: all that the worker may see.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        // Each field is named, so that a new one that is a file cannot be overlooked.
+        let LoadOrder { path, backend: _, context_tokens: _, slots: _, threads: _, processors: _, confinement: _ } =
+            self;
+        parts(path)
+    }
+}
+
+/// Returns the files of a model that lies in several, `NAME-00001-of-00003.gguf`, or the one that it is.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let split = || {
+        let (before, count) = path.file_name()?.to_str()?.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+        let (name, _number) = before.rsplit_once('-')?;
+        let count: u32 = count.parse().ok().filter(|count| (1..=PARTS_MAX).contains(count))?;
+        Some((1..=count).map(|part| path.with_file_name(format!("{name}-{part:05}-of-{count:05}.gguf"))).collect())
+    };
+    split().unwrap_or_else(|| vec![path.to_owned()])
 }
 
 /// What was loaded.

@@ -3,6 +3,8 @@
 //! The file is JSON: `{"rules": [RULE, ...], "otherwise": RULE}`. The first rule whose `when` occurs in the last user
 //! turn, and whose `after` occurs in what the tools returned since, answers; a rule without either always does.
 
+use std::path::PathBuf;
+
 use freehold_wire::{Message, Part, Request, Role};
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,6 +37,48 @@ pub struct Rule {
     pub fail: Option<String>,
     /// Ends the whole process without a word, once everything is said.
     pub abort: bool,
+    /// Does this to its own process, once everything is said; what comes of it is the rest of the answer.
+    pub fault: Option<Fault>,
+}
+
+/// What a model may do to the process it runs in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Never comes back.
+    Hang,
+    /// Takes all memory that it is given.
+    Hoard,
+    /// Tries what no model has to do.
+    Try(Misdeed),
+}
+
+/// What no model has to do.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Misdeed {
+    /// Making a socket that can send.
+    Internet,
+    /// Waiting for connections.
+    Listen,
+    /// Making a socket within this machine.
+    LocalSocket,
+    /// Reading a file.
+    Read(PathBuf),
+    /// Listing a folder.
+    List(PathBuf),
+    /// Writing a file.
+    Write(PathBuf),
+    /// Opening a file that is there to add to it.
+    Append(PathBuf),
+    /// Removing a file.
+    Remove(PathBuf),
+    /// Starting a program.
+    Run(PathBuf),
+    /// Sending a signal to the gateway.
+    Signal,
+    /// Starting a thread, which every model may.
+    Thread,
 }
 
 /// A call of a tool, as a script has it.

@@ -17,6 +17,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
+use crate::confine::confine;
 use crate::protocol::frames;
 use crate::protocol::{FromWorker, Hello, ToWorker};
 
@@ -63,8 +64,7 @@ fn serve() -> Result<(), WorkerError> {
     let mut host = session::Host::new(output);
     host.send(&FromWorker::Hello(Hello::ours()))?;
     host.flush()?;
-    let messages = start_reader().map_err(WorkerError::SetUp)?;
-    let Ok(ToWorker::Hello(theirs)) = messages.recv() else {
+    let Some(ToWorker::Hello(theirs)) = hear()? else {
         return Err(WorkerError::Unexpected { expected: "a handshake" });
     };
     if !theirs.is_compatible() {
@@ -74,10 +74,24 @@ fn serve() -> Result<(), WorkerError> {
     if parent_process() != Some(theirs.process) {
         return Err(WorkerError::Orphaned);
     }
-    let Ok(ToWorker::Load(order)) = messages.recv() else {
+    let Some(ToWorker::Load(order)) = hear()? else {
         return Err(WorkerError::Unexpected { expected: "a model to load" });
     };
+    // Before there is a second thread, and before a byte of the model is read.
+    match confine(&order.confinement, &order.files()) {
+        Ok(layers) => host.send(&FromWorker::Confined(layers))?,
+        Err(error) => {
+            host.send(&FromWorker::LoadFailed { what: error.to_string() })?;
+            return host.flush();
+        }
+    }
+    let messages = start_reader().map_err(WorkerError::SetUp)?;
     session::serve(&order, &mut host, &messages)
+}
+
+/// Waits for what the host says; `None` when it is gone.
+fn hear() -> Result<Option<ToWorker>, WorkerError> {
+    Ok(frames::read(&mut io::stdin().lock())?)
 }
 
 /// Reads frames on a thread of its own, so that the end of the input is seen whatever the model is doing.

@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use freehold_engine::confine::Confinement;
 use freehold_engine::{Engine, EngineConfig, WorkerCommand};
 use freehold_gateway::stages::{Sample, Stages};
 use freehold_gateway::{Gateway, GatewayConfig, Upstream};
@@ -109,6 +110,9 @@ fn engine() -> Engine {
         restarts_max: 0,
         restart_window: Duration::from_secs(60),
         load_timeout: Duration::from_secs(30),
+        hang_timeout: Duration::from_secs(60),
+        confinement: Confinement::default(),
+        crash_folder: None,
         queue_requests_max: 8,
     })
 }

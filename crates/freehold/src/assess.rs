@@ -74,10 +74,16 @@ impl Assessor<'_> {
         }
         let target = Target::parse(&question.candidate, self.settings)?;
         let chosen = cases::choose(self.store, question, &target)?;
-        let engine = service::engine(self.settings, self.program.clone());
+        let engine = self.engine();
         let done = self.judge(Trial { question, target: &target, chosen: &chosen }, &engine, progress).await;
         engine.shutdown().await;
         done
+    }
+
+    /// Returns an engine without models.
+    fn engine(&self) -> freehold_engine::Engine {
+        let home = self.store.path().parent().expect("the database lies in the home");
+        service::engine(self.settings, self.program.clone(), home)
     }
 
     fn outside(&self) -> Outside<'_> {

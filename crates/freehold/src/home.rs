@@ -94,6 +94,11 @@ pub fn signing_key(home: &Path) -> PathBuf {
     home.join("signing-key.pem")
 }
 
+/// Returns the folder of the reports of dead workers.
+pub fn crashes(home: &Path) -> PathBuf {
+    home.join("crashes")
+}
+
 fn platform_folder() -> Option<PathBuf> {
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = std::env::var_os("HOME").map(PathBuf::from);

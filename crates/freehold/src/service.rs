@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use freehold_engine::confine::Confinement;
 use freehold_engine::{Engine, EngineConfig, ModelInfo, ModelSpec, WorkerCommand};
 use freehold_gateway::{Gateway, GatewayConfig, KeysHandle, Listen, RoutesHandle, Serving};
 use freehold_store::{Acknowledge, Limits, Recorder, RecorderConfig, Retention, Store};
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Model, OnFailure, RecordMode, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
-use crate::home::RunningGateway;
+use crate::home::{self, RunningGateway};
 use crate::{keeping, restart};
 
 /// How often the running gateway looks whether the store has a new generation or a changed key.
@@ -50,7 +51,7 @@ impl Service {
     pub async fn start(settings: &Settings, home: &Path, program: PathBuf) -> anyhow::Result<Self> {
         let seal = keeping::seal(settings.record.encrypt_key.expose())?;
         let store = Store::open_sealed(home, Limits::default(), seal)?;
-        let engine = engine(settings, program);
+        let engine = engine(settings, program, home);
         let models = load_all(&engine, &settings.models).await?;
         let recorder = store.recorder_keeping(recorder_config(settings), keeping::keeping(settings)?)?;
         let generation = store.generation()?;
@@ -148,12 +149,20 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Builds the engine without loading anything.
-pub fn engine(settings: &Settings, program: PathBuf) -> Engine {
+pub fn engine(settings: &Settings, program: PathBuf, home: &Path) -> Engine {
     Engine::new(EngineConfig {
         worker: WorkerCommand { program, args: vec!["engine-worker".into()] },
         restarts_max: settings.engine.restarts_max,
         restart_window: Duration::from_secs(settings.engine.restart_window_s),
         load_timeout: Duration::from_secs(settings.engine.load_timeout_s),
+        hang_timeout: Duration::from_secs(settings.engine.hang_timeout_s.get()),
+        confinement: Confinement {
+            policy: settings.engine.isolation,
+            memory_mib_max: settings.engine.memory_mib_max,
+            nice: settings.engine.nice.get(),
+            cpus: settings.engine.cpus.clone(),
+        },
+        crash_folder: Some(home::crashes(home)),
         queue_requests_max: settings.engine.queue_requests_max,
     })
 }

@@ -3,6 +3,7 @@
 //! A worker asks the kernel to be killed with its parent, and the kernel means the *thread* that started it. Threads of
 //! an async runtime may end at any time; this one ends with the engine.
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -12,6 +13,28 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::host::WorkerCommand;
+
+/// The beginnings of the names of what a worker gets of the environment: how its libraries are found and set up, and nothing
+/// that a key or a token could stand in.
+const ENVIRONMENT: [&str; 17] = [
+    "CUDA_",
+    "GGML_",
+    "GOMP_",
+    "HIP_",
+    "HSA_",
+    "KMP_",
+    "LANG",
+    "LC_",
+    "LD_LIBRARY_PATH",
+    "LLVM_PROFILE_FILE",
+    "MALLOC_",
+    "MIMALLOC_",
+    "NVIDIA_",
+    "OMP_",
+    "PATH",
+    "ROCR_",
+    "RUST_BACKTRACE",
+];
 
 struct Job {
     worker: WorkerCommand,
@@ -48,11 +71,17 @@ impl Spawner {
     }
 }
 
+fn is_for_workers(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| ENVIRONMENT.iter().any(|start| name.starts_with(start)))
+}
+
 fn serve(jobs: &mpsc::Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
         let runtime = job.runtime.enter();
         let child = Command::new(&job.worker.program)
             .args(&job.worker.args)
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| is_for_workers(name)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

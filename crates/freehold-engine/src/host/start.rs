@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::confine::Confinement;
 use crate::host::EngineConfig;
+use crate::host::death::{Cause, Failure, Vitals};
 use crate::host::log_ring::LogRing;
 use crate::host::spawner::Spawner;
 use crate::host::worker_link::{Inbox, Outbox, WorkerLink};
@@ -18,37 +20,50 @@ pub(crate) async fn start(
     config: &EngineConfig,
     spawner: &Spawner,
     tracker: &TaskTracker,
-) -> Result<(WorkerLink, ModelInfo), Error> {
+) -> Result<(WorkerLink, ModelInfo), Failure> {
     let began = Instant::now();
-    let program = || config.worker.program.clone();
-    let mut child = spawner
-        .spawn(&config.worker)
-        .await
-        .map_err(|source| Error::Start { program: program(), source: Arc::new(source) })?;
+    let mut link = connect(config, spawner, tracker).await?;
+    let failure = match timeout(config.load_timeout, converse(&mut link, spec, config)).await {
+        Ok(Ok(facts)) => {
+            link.vitals.look();
+            let info = describe(spec, facts, &link, began);
+            return Ok((link, info));
+        }
+        Ok(Err(Talk::Ended)) => Failure::died(&spec.name, link.post_mortem().await),
+        Ok(Err(Talk::Wrong(error @ Error::Protocol { .. }))) => {
+            let death = link.put_down(Cause::Protocol, error.to_string()).await;
+            Failure { error, death: Some(Box::new(death)) }
+        }
+        Ok(Err(Talk::Wrong(error))) => {
+            link.kill().await;
+            error.into()
+        }
+        Err(_) => {
+            let error = Error::LoadTimeout { model: spec.name.clone(), after: config.load_timeout };
+            let death = link.put_down(Cause::LoadTimeout, error.to_string()).await;
+            Failure { error, death: Some(Box::new(death)) }
+        }
+    };
+    Err(failure)
+}
+
+/// Starts a worker and takes hold of its pipes.
+async fn connect(config: &EngineConfig, spawner: &Spawner, tracker: &TaskTracker) -> Result<WorkerLink, Error> {
+    let mut child = spawner.spawn(&config.worker).await.map_err(|source| {
+        let program = config.worker.program.clone();
+        Error::Start { program, source: Arc::new(source) }
+    })?;
     let log = LogRing::default();
     let stderr = child.stderr.take().expect("the spawner pipes it");
-    let mut link = WorkerLink {
+    Ok(WorkerLink {
         outbox: Outbox::new(child.stdin.take().expect("the spawner pipes it")),
         inbox: Inbox::new(child.stdout.take().expect("the spawner pipes it")),
         log_task: tracker.spawn(log.clone().follow(stderr)),
         log,
+        vitals: Vitals::of(child.id()),
+        isolation: Vec::new(),
         child,
-    };
-    match timeout(config.load_timeout, converse(&mut link, spec)).await {
-        Ok(Ok(facts)) => Ok((link, describe(spec, facts, began))),
-        Ok(Err(Talk::Ended)) => {
-            let (how, last_lines) = link.post_mortem().await;
-            Err(Error::WorkerDied { model: spec.name.clone(), call: None, how, last_lines })
-        }
-        Ok(Err(Talk::Wrong(error))) => {
-            link.kill().await;
-            Err(error)
-        }
-        Err(_) => {
-            link.kill().await;
-            Err(Error::LoadTimeout { model: spec.name.clone(), after: config.load_timeout })
-        }
-    }
+    })
 }
 
 enum Talk {
@@ -57,7 +72,7 @@ enum Talk {
     Wrong(Error),
 }
 
-async fn converse(link: &mut WorkerLink, spec: &ModelSpec) -> Result<Facts, Talk> {
+async fn converse(link: &mut WorkerLink, spec: &ModelSpec, config: &EngineConfig) -> Result<Facts, Talk> {
     let model = || spec.name.clone();
     let unexpected = |what: &str| Talk::Wrong(Error::Protocol { model: model(), what: format!("unexpected {what}") });
     match receive(link, spec).await? {
@@ -74,6 +89,8 @@ async fn converse(link: &mut WorkerLink, spec: &ModelSpec) -> Result<Facts, Talk
         context_tokens: spec.context_tokens,
         slots: spec.slots,
         threads: spec.threads,
+        processors: processors(&config.confinement),
+        confinement: config.confinement.clone(),
     };
     link.outbox.push(&ToWorker::Hello(Hello::ours()));
     link.outbox.push(&ToWorker::Load(order));
@@ -81,10 +98,13 @@ async fn converse(link: &mut WorkerLink, spec: &ModelSpec) -> Result<Facts, Talk
         // What the worker has to say when it does not listen any more is found in its exit.
         link.outbox.write_some().await.map_err(|_| Talk::Ended)?;
     }
-    match receive(link, spec).await? {
-        FromWorker::Loaded(facts) => Ok(facts),
-        FromWorker::LoadFailed { what } => Err(Talk::Wrong(Error::LoadFailed { model: model(), what })),
-        _ => Err(unexpected("message while loading")),
+    loop {
+        match receive(link, spec).await? {
+            FromWorker::Confined(layers) => link.hold(layers),
+            FromWorker::Loaded(facts) => return Ok(facts),
+            FromWorker::LoadFailed { what } => return Err(Talk::Wrong(Error::LoadFailed { model: model(), what })),
+            _ => return Err(unexpected("message while loading")),
+        }
     }
 }
 
@@ -96,7 +116,16 @@ async fn receive(link: &mut WorkerLink, spec: &ModelSpec) -> Result<FromWorker, 
     }
 }
 
-fn describe(spec: &ModelSpec, facts: Facts, began: Instant) -> ModelInfo {
+/// Returns how many processors a worker may use.
+fn processors(confinement: &Confinement) -> u32 {
+    let all = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    match u32::try_from(confinement.cpus.len()) {
+        Ok(some @ 1..) => some.min(all),
+        _ => all,
+    }
+}
+
+fn describe(spec: &ModelSpec, facts: Facts, link: &WorkerLink, began: Instant) -> ModelInfo {
     ModelInfo {
         name: spec.name.clone(),
         path: spec.path.clone(),
@@ -109,6 +138,7 @@ fn describe(spec: &ModelSpec, facts: Facts, began: Instant) -> ModelInfo {
         load_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         engine_build: facts.engine_build,
         prompt_style: facts.prompt_style,
+        isolation: link.isolation.clone(),
         state: ModelState::Serving,
     }
 }

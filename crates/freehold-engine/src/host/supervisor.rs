@@ -4,13 +4,17 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::host::crash_report::{CALLS_MAX, CrashReport, CrashedCall, Doing};
+use crate::host::death::{Cause, Failure};
 use crate::host::spawner::Spawner;
 use crate::host::start::start;
+use crate::host::watch::{Seen, Watch};
 use crate::host::worker_link::WorkerLink;
 use crate::host::{EngineConfig, Event};
 use crate::protocol::{FromWorker, ToWorker, WorkerEvent};
@@ -37,6 +41,7 @@ pub(crate) struct NewCall {
 /// A call that the worker knows of.
 pub(crate) struct RunningCall {
     events: mpsc::Sender<Event>,
+    events_sent: u64,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -58,7 +63,7 @@ pub(crate) struct Supervisor {
 /// Why serving ended.
 enum Ended {
     Stopped,
-    Died(Error),
+    Died(Failure),
 }
 
 impl Supervisor {
@@ -71,17 +76,20 @@ impl Supervisor {
                 loaded.send(Ok(info)).ok();
                 link
             }
-            Some(Err(error)) => {
+            Some(Err(failure)) => {
+                self.report(&failure, Doing::Loading);
                 // A file that cannot be loaded once cannot be loaded twice.
-                loaded.send(Err(error)).ok();
+                loaded.send(Err(failure.error)).ok();
                 return;
             }
         };
         loop {
-            let Ended::Died(error) = self.serve(link).await else { return };
+            let Ended::Died(failure) = self.serve(link).await else { return };
+            let error = &failure.error;
             tracing::warn!(model = %self.spec.name, %error, "a worker died");
-            self.fail_running(&error);
-            match self.restart(error).await {
+            self.report(&failure, Doing::Serving);
+            self.fail_running(&failure.error);
+            match self.restart(failure.error).await {
                 Some(restarted) => link = restarted,
                 None => return,
             }
@@ -89,7 +97,7 @@ impl Supervisor {
     }
 
     /// Starts the worker; `None` when the model was stopped meanwhile.
-    async fn start(&mut self) -> Option<Result<(WorkerLink, ModelInfo), Error>> {
+    async fn start(&mut self) -> Option<Result<(WorkerLink, ModelInfo), Failure>> {
         tokio::select! {
             started = start(&self.spec, &self.config, &self.spawner, &self.tracker) => Some(started),
             () = self.stop.cancelled() => None,
@@ -106,7 +114,10 @@ impl Supervisor {
                     self.set_info(info);
                     return Some(link);
                 }
-                Err(next) => error = next,
+                Err(next) => {
+                    self.report(&next, Doing::Loading);
+                    error = next.error;
+                }
             }
         }
         let reason = format!(
@@ -148,26 +159,23 @@ impl Supervisor {
     }
 
     async fn serve(&mut self, mut link: WorkerLink) -> Ended {
+        let mut watch = Watch::new(self.config.hang_timeout);
         loop {
             tokio::select! {
                 message = link.inbox.next() => {
+                    watch.spoke();
                     let wrong = match message {
-                        Ok(Some(FromWorker::Event { id, event })) => {
-                            if let ControlFlow::Break(()) = self.route(id, event) {
-                                link.outbox.push(&ToWorker::Cancel { id });
-                            }
-                            continue;
-                        }
-                        Ok(None) => return Ended::Died(self.died(link).await),
-                        Ok(Some(_)) => "unexpected message while serving".to_owned(),
-                        Err(error) => error.to_string(),
+                        Ok(Some(message)) => self.hear(message, &mut link).err(),
+                        Ok(None) => return self.died(link).await,
+                        Err(error) => Some(error.to_string()),
                     };
-                    link.kill().await;
-                    return Ended::Died(Error::Protocol { model: self.spec.name.clone(), what: wrong });
+                    if let Some(wrong) = wrong {
+                        return self.put_down(link, wrong).await;
+                    }
                 }
                 written = link.outbox.write_some(), if !link.outbox.is_empty() => {
                     if written.is_err() {
-                        return Ended::Died(self.died(link).await);
+                        return self.died(link).await;
                     }
                 }
                 command = self.commands.recv() => match command {
@@ -176,6 +184,10 @@ impl Supervisor {
                         link.dismiss().await;
                         return Ended::Stopped;
                     }
+                },
+                () = watch.due() => match self.look(&mut watch, &mut link) {
+                    ControlFlow::Continue(()) => {}
+                    ControlFlow::Break(()) => return self.hung(link).await,
                 },
                 () = self.stop.cancelled() => {
                     self.fail_running(&Error::Unloaded { model: self.spec.name.clone() });
@@ -186,13 +198,41 @@ impl Supervisor {
         }
     }
 
+    /// Takes in what the worker says, or returns what is wrong with it.
+    fn hear(&mut self, message: FromWorker, link: &mut WorkerLink) -> Result<(), String> {
+        match message {
+            FromWorker::Event { id, event } => {
+                if let ControlFlow::Break(()) = self.route(id, event) {
+                    link.outbox.push(&ToWorker::Cancel { id });
+                }
+                Ok(())
+            }
+            FromWorker::Pong => Ok(()),
+            _ => Err("unexpected message while serving".to_owned()),
+        }
+    }
+
+    /// Looks whether the worker does anything; breaks when it hangs.
+    fn look(&self, watch: &mut Watch, link: &mut WorkerLink) -> ControlFlow<()> {
+        link.vitals.look();
+        match watch.look(self.calls.len()) {
+            Seen::Well => ControlFlow::Continue(()),
+            Seen::Silent => {
+                link.outbox.push(&ToWorker::Ping);
+                ControlFlow::Continue(())
+            }
+            Seen::Hangs => ControlFlow::Break(()),
+        }
+    }
+
     fn obey(&mut self, command: Command, link: &mut WorkerLink) {
         match command {
             Command::Generate(call) => {
                 // Its asker may have left while a worker was being started.
                 if !call.events.is_closed() {
                     link.outbox.push_frame(&call.frame);
-                    self.calls.insert(call.id, RunningCall { events: call.events, _permit: call.permit });
+                    self.calls
+                        .insert(call.id, RunningCall { events: call.events, events_sent: 0, _permit: call.permit });
                 }
             }
             // The call stays among the running ones until the worker has let go of it.
@@ -226,7 +266,8 @@ impl Supervisor {
             }
         };
         let is_last = is_count || matches!(event, Event::Done { .. } | Event::Failed(_));
-        let Some(call) = self.calls.get(&id) else { return ControlFlow::Continue(()) };
+        let Some(call) = self.calls.get_mut(&id) else { return ControlFlow::Continue(()) };
+        call.events_sent += 1;
         // The channel holds more events than a call can make; a closed one was cancelled by its receiver.
         let is_heard = !matches!(call.events.try_send(event), Err(mpsc::error::TrySendError::Full(_)));
         if is_last {
@@ -235,9 +276,54 @@ impl Supervisor {
         if is_heard { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    async fn died(&self, link: WorkerLink) -> Error {
-        let (how, last_lines) = link.post_mortem().await;
-        Error::WorkerDied { model: self.spec.name.clone(), call: None, how, last_lines }
+    async fn died(&self, link: WorkerLink) -> Ended {
+        Ended::Died(Failure::died(&self.spec.name, link.post_mortem().await))
+    }
+
+    async fn put_down(&self, link: WorkerLink, what: String) -> Ended {
+        let error = Error::Protocol { model: self.spec.name.clone(), what };
+        let death = link.put_down(Cause::Protocol, error.to_string()).await;
+        Ended::Died(Failure { error, death: Some(Box::new(death)) })
+    }
+
+    async fn hung(&self, link: WorkerLink) -> Ended {
+        let (calls, time) = (self.calls.len(), self.config.hang_timeout);
+        let how = format!("did nothing for {time:?} with {calls} calls to answer, and was killed");
+        Ended::Died(Failure::died(&self.spec.name, link.put_down(Cause::Hang, how).await))
+    }
+
+    /// Leaves word of a death in the home, where there is a folder for it.
+    fn report(&self, failure: &Failure, doing: Doing) {
+        let (Some(folder), Some(death)) = (self.config.crash_folder.clone(), &failure.death) else { return };
+        let calls = self.calls.iter().map(|(&id, call)| CrashedCall { id, events: call.events_sent });
+        let report = CrashReport {
+            format: CrashReport::format(),
+            at: CrashReport::time(Timestamp::now()),
+            model: self.spec.name.clone(),
+            path: self.spec.path.clone(),
+            backend: self.spec.backend,
+            engine_build: self
+                .info
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_ref()
+                .map(|info| info.engine_build.clone()),
+            process: death.vitals.process,
+            cause: death.cause,
+            how: death.how.clone(),
+            signal: death.signal,
+            status: death.status,
+            doing,
+            calls: calls.take(CALLS_MAX).collect(),
+            memory_peak_kib: death.vitals.memory_peak_kib,
+            restarts: self.restarts.len(),
+            isolation: death.isolation.clone(),
+            last_lines: death.last_lines.clone(),
+        };
+        self.tracker.spawn_blocking(move || match report.keep(&folder) {
+            Ok(path) => tracing::info!(path = %path.display(), "left a report of the worker's death"),
+            Err(error) => tracing::warn!(%error, "could not leave a report of a worker's death"),
+        });
     }
 
     fn fail_running(&mut self, error: &Error) {

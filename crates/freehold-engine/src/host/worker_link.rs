@@ -1,7 +1,6 @@
 //! The pipe to one worker process: frames in and out, and how it ended.
 
 use std::io;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,6 +8,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::confine::{Layer, MEMORY};
+use crate::host::death::{Cause, Death, Vitals, signal_of};
 use crate::host::log_ring::LogRing;
 use crate::protocol::frames::{self, FrameBuffer, FrameError};
 use crate::protocol::{FromWorker, ToWorker};
@@ -23,6 +24,9 @@ pub(crate) struct WorkerLink {
     pub(crate) log: LogRing,
     pub(crate) log_task: JoinHandle<()>,
     pub(crate) child: Child,
+    pub(crate) vitals: Vitals,
+    /// What holds it, as it said itself.
+    pub(crate) isolation: Vec<Layer>,
 }
 
 /// Bytes on their way to the worker. What may wait here is bounded by the requests that are admitted.
@@ -87,6 +91,13 @@ impl Inbox {
 }
 
 impl WorkerLink {
+    /// Takes note of what holds the worker.
+    pub(crate) fn hold(&mut self, layers: Vec<Layer>) {
+        let memory = layers.iter().find(|layer| layer.name == MEMORY && layer.is_active);
+        self.vitals.memory_bound = memory.map(|layer| layer.how.clone());
+        self.isolation = layers;
+    }
+
     /// Tells the worker to go, and makes sure that it does.
     pub(crate) async fn dismiss(mut self) {
         self.outbox.push(&ToWorker::Bye);
@@ -103,19 +114,36 @@ impl WorkerLink {
         }
     }
 
-    /// Waits for a worker that has closed its output, and returns how it ended and the last lines it wrote.
-    pub(crate) async fn post_mortem(mut self) -> (String, Vec<String>) {
-        let how = match timeout(EXIT_WAIT, self.child.wait()).await {
-            Ok(Ok(status)) => describe(status),
-            Ok(Err(error)) => format!("could not be waited for: {error}"),
+    /// Waits for a worker that has closed its output, and returns how it ended.
+    pub(crate) async fn post_mortem(mut self) -> Death {
+        let status = match timeout(EXIT_WAIT, self.child.wait()).await {
+            Ok(Ok(status)) => status,
+            Ok(Err(error)) => return self.bury(Cause::Ended, format!("could not be waited for: {error}")).await,
             Err(_) => {
-                self.kill().await;
-                "closed its output without ending, and was killed".to_owned()
+                return self
+                    .put_down(Cause::Ended, "closed its output without ending, and was killed".to_owned())
+                    .await;
             }
         };
+        let death = self.bury(Cause::Ended, String::new()).await;
+        let (cause, how) = death.vitals.explain(status, &death.last_lines);
+        Death { cause, how, signal: signal_of(status), status: status.code(), ..death }
+    }
+
+    /// Kills a worker for a reason of the host's.
+    pub(crate) async fn put_down(mut self, cause: Cause, how: String) -> Death {
+        self.kill().await;
+        self.bury(cause, how).await
+    }
+
+    /// Gathers what a worker that is gone has left.
+    async fn bury(mut self, cause: Cause, how: String) -> Death {
+        // What a child of its own may wait for.
+        drop(self.outbox);
         // The lines are all there once the process is gone, unless a child of its own holds the pipe open.
         timeout(EXIT_WAIT, &mut self.log_task).await.ok();
-        (how, self.log.lines())
+        let (vitals, isolation, last_lines) = (self.vitals, self.isolation, self.log.lines());
+        Death { cause, how, signal: None, status: None, last_lines, vitals, isolation }
     }
 
     /// Kills the worker at once.
@@ -123,30 +151,5 @@ impl WorkerLink {
         if let Err(error) = self.child.kill().await {
             tracing::warn!(%error, "a worker could not be killed");
         }
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return format!("was killed by signal {signal}{}", signal_name(signal));
-    }
-    match status.code() {
-        Some(code) => format!("ended with status {code}"),
-        None => format!("ended: {status}"),
-    }
-}
-
-#[cfg(unix)]
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        4 => " (illegal instruction)",
-        6 => " (aborted)",
-        7 => " (bus error)",
-        8 => " (arithmetic fault)",
-        9 => " (killed, perhaps for want of memory)",
-        11 => " (segmentation fault)",
-        15 => " (terminated)",
-        _ => "",
     }
 }

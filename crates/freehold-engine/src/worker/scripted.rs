@@ -2,6 +2,8 @@
 //!
 //! The rules are those of [`Script`].
 
+mod fault;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -130,6 +132,10 @@ impl Running {
         }
         if self.rule.abort {
             std::process::abort();
+        }
+        if let Some(fault) = self.rule.fault.take() {
+            self.words.push_back(fault::commit(&fault));
+            return false;
         }
         if let Some(what) = self.rule.fail.take() {
             events.push(WorkerEvent::Failed(what));

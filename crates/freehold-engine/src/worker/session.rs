@@ -52,7 +52,9 @@ pub(crate) fn serve(order: &LoadOrder, host: &mut Host, messages: &Receiver<ToWo
             if let ToWorker::Bye = message {
                 return Ok(());
             }
-            if let Some((id, event)) = obey(message, &mut backend)? {
+            if let ToWorker::Ping = message {
+                host.send(&FromWorker::Pong)?;
+            } else if let Some((id, event)) = obey(message, &mut backend)? {
                 host.send(&FromWorker::Event { id, event })?;
             }
             host.flush()?;
@@ -81,7 +83,7 @@ fn obey(message: ToWorker, backend: &mut Backend) -> Result<Option<(u64, WorkerE
             backend.cancel(id);
             Some((id, WorkerEvent::Cancelled))
         }
-        ToWorker::Hello(_) | ToWorker::Load(_) | ToWorker::Bye => {
+        ToWorker::Hello(_) | ToWorker::Load(_) | ToWorker::Ping | ToWorker::Bye => {
             return Err(WorkerError::Unexpected { expected: "no second greeting" });
         }
     })

@@ -5,6 +5,7 @@
 mod calls;
 mod deaths;
 mod impostors;
+mod isolation;
 #[cfg(feature = "llama")]
 mod llama;
 #[cfg(feature = "llama")]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use freehold_engine::confine::Confinement;
 use freehold_engine::{Backend, Engine, EngineConfig, Event, Generation, ModelSpec, WorkerCommand};
 use freehold_wire::{Api, Message, Part, Request, ResponseFormat, Role, Sampling, ToolChoice};
 
@@ -26,6 +27,9 @@ pub(crate) fn config(worker: WorkerCommand) -> EngineConfig {
         restarts_max: 2,
         restart_window: Duration::from_secs(600),
         load_timeout: PATIENCE,
+        hang_timeout: Duration::from_secs(60),
+        confinement: Confinement::default(),
+        crash_folder: None,
         queue_requests_max: 2,
     }
 }

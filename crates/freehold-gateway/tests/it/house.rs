@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use freehold_engine::confine::Confinement;
 use freehold_engine::{Engine, EngineConfig, WorkerCommand};
 use freehold_gateway::{Gateway, GatewayConfig, Listen, Serving, Upstream};
 use freehold_store::{Generation, Recorder, RecorderConfig, Route, Store};
@@ -73,6 +74,9 @@ impl House {
             restarts_max: 0,
             restart_window: Duration::from_secs(60),
             load_timeout: Duration::from_secs(30),
+            hang_timeout: Duration::from_secs(60),
+            confinement: Confinement::default(),
+            crash_folder: None,
             queue_requests_max: 8,
         });
         let gateway = Gateway::new(config, recorder.clone(), engine.clone(), initial).unwrap();

@@ -31,7 +31,6 @@ use crate::exit::Fault;
 use crate::label::queue;
 use crate::names::Target;
 use crate::report::figures::score as share;
-use crate::service;
 
 /// Returns the name of the judge that a check names.
 pub(super) fn named(check: &str) -> Option<&str> {
@@ -64,7 +63,7 @@ pub(super) async fn assess(
     };
     let chosen = cases::choose_among(assessor.store, question, &target, drawn.as_ref())?;
     refuse_party(&who, &target, &chosen.incumbent)?;
-    let engine = service::engine(assessor.settings, assessor.program.clone());
+    let engine = assessor.engine();
     let bench = Bench { assessor, trial: Trial { question, target: &target, chosen: &chosen }, who: &who, draw };
     let done = bench.sit(&engine, progress).await;
     engine.shutdown().await;

@@ -3,7 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use freehold_engine::confine::set_limits;
+use rustix::process::Resource;
 
 /// How the command ends when it cannot become the program.
 pub const CANNOT_START: u8 = 126;
@@ -37,12 +38,9 @@ pub fn run(confinement: &Confinement) -> ExitCode {
         (Resource::Nofile, FILES_MAX),
         (Resource::Core, 0),
     ];
-    for (resource, most) in limits {
-        let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        if let Err(error) = setrlimit(resource, limit) {
-            eprintln!("cannot limit {resource:?}: {error}");
-            return ExitCode::from(CANNOT_START);
-        }
+    if let Err(error) = set_limits(&limits) {
+        eprintln!("{error}");
+        return ExitCode::from(CANNOT_START);
     }
     let Some((program, arguments)) = confinement.command.split_first() else { return ExitCode::from(CANNOT_START) };
     let error = Command::new(program).args(arguments).exec();

@@ -56,7 +56,20 @@ const KEYS: &[(&str, &[&str])] = &[
             "encrypt_key",
         ],
     ),
-    ("engine", &["restarts_max", "restart_window_s", "load_timeout_s", "queue_requests_max"]),
+    (
+        "engine",
+        &[
+            "restarts_max",
+            "restart_window_s",
+            "load_timeout_s",
+            "hang_timeout_s",
+            "queue_requests_max",
+            "isolation",
+            "memory_mib_max",
+            "nice",
+            "cpus",
+        ],
+    ),
     (
         "assess",
         &[

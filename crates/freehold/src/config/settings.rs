@@ -1,6 +1,6 @@
 //! The settings as checked types, with their units in their names.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use freehold_gateway::Secret;
@@ -142,8 +142,40 @@ pub struct Engine {
     pub restart_window_s: u64,
     /// How long loading a model may take.
     pub load_timeout_s: u64,
+    /// How long a worker may say nothing while it has work.
+    pub hang_timeout_s: NonZeroU64,
     /// The most requests that wait for one model.
     pub queue_requests_max: usize,
+    /// How much must hold a worker.
+    pub isolation: freehold_engine::confine::Policy,
+    /// The most memory of a worker beside its model file; all that there is when not said.
+    #[serde(default)]
+    pub memory_mib_max: Option<u64>,
+    /// How far workers give way to other processes.
+    pub nice: Nice,
+    /// The processors that workers may use; all when empty.
+    pub cpus: Vec<u32>,
+}
+
+/// How far a process gives way to others: 0 not at all, 19 altogether.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
+pub struct Nice(u8);
+
+impl Nice {
+    /// Returns the number.
+    #[must_use]
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for Nice {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        if number < 20 { Ok(Nice(number)) } else { Err("nice is a number from 0 to 19") }
+    }
 }
 
 /// `[assess]`.

@@ -95,11 +95,10 @@ fn new_context(
 }
 
 fn threads(order: &LoadOrder, weight_bytes: u64) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     match order.threads {
         Some(threads) => threads.clamp(1, 512),
         None if weight_bytes < ONE_THREAD_BYTES_MAX => 1,
-        None => cores,
+        None => order.processors,
     }
 }
 
