@@ -64,7 +64,8 @@ def main():
             for step, checks in CHECKS.items():
                 scores = entry["held_out"].setdefault(step, {})
                 for name, check in checks.items():
-                    done = run("assess", step, "--candidate", entry["file"], "--check", check, "--max-cases", "300", "--json")
+                    question = (step, "--candidate", entry["file"], "--check", check)
+                    done = run("assess", *question, "--fixed", "--max-cases", "300", "--json")
                     result = json.loads(done.stdout) if done.stdout else sys.exit(done.stderr)
                     scores["n"] = result["row"]["n"] if "row" in result else result["n"]
                     scores[name] = round(result["arms"]["candidate"], 4)
