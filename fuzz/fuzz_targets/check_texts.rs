@@ -1,8 +1,9 @@
-//! Answers as texts: JSON found in them, numbers read, refusals told. What is found reads again as what it was.
+//! Answers as texts: JSON found in them, numbers read, refusals told, a judge's choice. What is found reads again as what it was.
 
 #![no_main]
 
 use freehold_evidence::check::{Check, Output, extract, normalise, refuses};
+use freehold_evidence::judge::Choice;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -15,6 +16,8 @@ fuzz_target!(|text: &str| {
     assert_eq!(normalise(&once), once);
     let is_refusal = refuses(text);
     assert_eq!(is_refusal, refuses(text));
+    // Whatever a judge wrote before it, its last word is read.
+    assert_eq!(Choice::read(&format!("{text}\n{{\"winner\": 2}}")), Some(Choice::Second));
     let output = Output { text: text.to_owned(), tool_calls: Vec::new() };
     for spec in ["numeric", "numeric:0.5,1%"] {
         let score = Check::parse(spec, None).expect("the spec is legal").score(&output, &output);
