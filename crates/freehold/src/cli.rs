@@ -7,6 +7,7 @@ mod config;
 mod costs;
 #[cfg(feature = "llama")]
 mod demo;
+mod doctor;
 mod export;
 mod import;
 mod keys;
@@ -79,6 +80,7 @@ enum Command {
     Models(models::Arguments),
     Keys(keys::Arguments),
     Config(config::Arguments),
+    Doctor(doctor::Arguments),
     Completions(Completions),
     #[command(hide = true)]
     EngineWorker,
@@ -136,6 +138,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Models(command) => models::run(&place, &command),
         Command::Keys(command) => keys::run(&place, &command),
         Command::Config(command) => config::run(&place, &command),
+        Command::Doctor(command) => doctor::run(&place, &command),
         Command::Completions(command) => {
             clap_complete::generate(command.shell, &mut Arguments::command(), "freehold", &mut std::io::stdout());
             Ok(Exit::Done)

@@ -9,6 +9,7 @@ pub mod config;
 pub mod costs;
 #[cfg(feature = "llama")]
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod export;
 pub mod facts;

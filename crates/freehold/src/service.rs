@@ -217,7 +217,7 @@ fn inspect(model: &Model) -> Result<(), Fault> {
 }
 
 /// Returns the memory that can still be had, from `/proc/meminfo`; `None` where there is none.
-fn available_memory_bytes() -> Option<u64> {
+pub(crate) fn available_memory_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

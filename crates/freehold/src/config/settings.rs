@@ -297,6 +297,15 @@ pub struct Model {
     pub backend: freehold_engine::Backend,
 }
 
+impl Model {
+    /// Returns a model with what goes without saying.
+    #[must_use]
+    pub fn of(name: &str, path: PathBuf, backend: freehold_engine::Backend) -> Self {
+        let (context_tokens, slots) = (context_tokens(), slots());
+        Model { name: name.to_owned(), path, context_tokens, slots, threads: None, backend }
+    }
+}
+
 fn breaker_failures_max() -> u32 {
     5
 }

@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod costs;
 mod dashboard;
+mod doctor;
 mod handles;
 mod import;
 mod judges;
