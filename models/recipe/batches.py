@@ -9,7 +9,7 @@ COPY = "copy"
 COPYABLE = np.concatenate([np.arange(5, 99), np.arange(261, 1536)])  # printable bytes and merged tokens
 # Per task the padded lengths of prefix and answer, and of the whole; longer examples are left out.
 ROOM = {"triage": (96, 16), "extract": (96, 58), COPY: (96, 58), "decide": (192, 48), "reply": (160, 80)}
-SIZES = {"triage": (96, 128), "extract": (96, 128, 160), "decide": (160, 208), "reply": (160, 208)}
+SIZES = {"triage": (96, 128, 176), "extract": (96, 128, 160, 208), "decide": (160, 208), "reply": (160, 208)}
 SCORED_SIZE = {"triage": 128, "extract": 128, "decide": 160, "reply": 160}
 DIGITS = np.arange(20, 30)
 COPY_STEPS = 200  # at first nothing but copying
@@ -25,9 +25,9 @@ def tasks(rng, step, sorting_from, recopying_from, altering):
     if step < sorting_from:
         first = COPY if rng.random() < (0.2 if step < 2 * COPY_STEPS else 0.03) else "extract"
         return first, str(rng.choice(["extract", "triage", "decide", "reply"], p=[0.1, 0.2, 0.42, 0.28]))
-    shares = [0.7, 0.27, 0.03] if step < recopying_from else [0.62, 0.26, 0.12] if altering else [0.56, 0.16, 0.28]
+    shares = [0.7, 0.27, 0.03] if step < recopying_from else [0.66, 0.28, 0.06] if altering else [0.56, 0.16, 0.28]
     first = str(rng.choice(["extract", "triage", COPY], p=shares))
-    return first, str(rng.choice(["triage", "decide", "reply"], p=[0.4, 0.36, 0.24]))
+    return first, str(rng.choice(["triage", "decide", "reply"], p=[0.5, 0.3, 0.2] if altering else [0.4, 0.36, 0.24]))
 
 
 def copy_alphabet(rng):
