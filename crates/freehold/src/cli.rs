@@ -15,6 +15,7 @@ mod label;
 mod models;
 mod move_step;
 mod plan;
+mod probe;
 mod rollback;
 pub(crate) mod step_lines;
 mod steps;
@@ -70,6 +71,7 @@ enum Command {
     Steps(steps::Arguments),
     Costs(costs::Arguments),
     Plan(plan::Arguments),
+    Probe(probe::Arguments),
     Assess(assess::Arguments),
     Label(label::Arguments),
     Check(check::Arguments),
@@ -128,6 +130,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Steps(command) => steps::run(&place, &command),
         Command::Costs(command) => costs::run(&place, &command),
         Command::Plan(command) => plan::run(&place, &command),
+        Command::Probe(command) => probe::run(&place, &command),
         Command::Assess(command) => assess::run(&place, &command),
         Command::Label(command) => label::run(&place, &command),
         Command::Check(command) => check::run(&place, &command),

@@ -23,6 +23,7 @@ pub mod logs;
 pub(crate) mod models;
 pub mod moves;
 pub mod names;
+pub mod probe;
 pub mod reload;
 pub mod report;
 pub mod restart;

@@ -21,6 +21,7 @@ mod logs;
 mod looks;
 mod models;
 mod moves;
+mod probe;
 mod real_data;
 mod reloading;
 mod report;
