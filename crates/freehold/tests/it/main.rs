@@ -11,6 +11,7 @@ mod costs;
 mod dashboard;
 mod doctor;
 mod handles;
+mod hostile_models;
 mod import;
 mod judges;
 mod kept;
