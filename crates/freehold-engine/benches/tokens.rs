@@ -25,6 +25,7 @@ fn engine() -> Engine {
         confinement: Confinement::default(),
         crash_folder: None,
         queue_requests_max: CALLS,
+        memory_bytes_max: None,
     })
 }
 
@@ -82,7 +83,15 @@ async fn measure(engine: Engine, what: &str, at_once: usize, format: &ResponseFo
 
 async fn load(path: &Path, backend: Backend, slots: u32, threads: Option<u32>) -> Engine {
     let engine = engine();
-    let spec = ModelSpec { name: "m".into(), path: path.to_owned(), backend, context_tokens: 512, slots, threads };
+    let spec = ModelSpec {
+        name: "m".into(),
+        path: path.to_owned(),
+        backend,
+        context_tokens: 512,
+        slots,
+        threads,
+        memory_bytes: 0,
+    };
     let info = engine.load(spec).await.unwrap();
     println!("loaded {} in {} ms", path.display(), info.load_ms);
     engine

@@ -45,6 +45,22 @@ pub enum Error {
         /// The length of its queue.
         queue_requests_max: usize,
     },
+    /// The model made room for others, and those are all busy.
+    #[error("model {model:?} is not in memory, and those that are there are all busy")]
+    NoRoom {
+        /// The model.
+        model: String,
+    },
+    /// The model takes more memory than all models together may.
+    #[error("model {model:?} takes {wanted_bytes} bytes of memory, and all models together may take {budget_bytes}")]
+    TooLarge {
+        /// The model.
+        model: String,
+        /// What it takes.
+        wanted_bytes: u64,
+        /// The budget.
+        budget_bytes: u64,
+    },
     /// The model cannot take this request.
     #[error("model {model:?} cannot take the request: {what}")]
     Refused {
@@ -137,8 +153,11 @@ impl Error {
     /// Returns whose fault this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::UnknownModel { .. } | Error::AlreadyLoaded { .. } | Error::Refused { .. } => ErrorKind::User,
-            Error::Busy { .. } => ErrorKind::Busy,
+            Error::UnknownModel { .. }
+            | Error::AlreadyLoaded { .. }
+            | Error::Refused { .. }
+            | Error::TooLarge { .. } => ErrorKind::User,
+            Error::Busy { .. } | Error::NoRoom { .. } => ErrorKind::Busy,
             Error::Start { .. }
             | Error::LoadFailed { .. }
             | Error::LoadTimeout { .. }

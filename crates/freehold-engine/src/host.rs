@@ -6,13 +6,14 @@ mod crash_report;
 mod death;
 mod generation;
 mod log_ring;
+mod residence;
 mod spawner;
 mod start;
 mod supervisor;
 mod watch;
 mod worker_link;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use freehold_wire::Request;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,11 +34,14 @@ use crate::confine::Confinement;
 use crate::protocol::frames::{self, FrameError};
 use crate::protocol::{Order, ToWorker};
 use crate::{Error, ModelInfo, ModelSpec, ModelState};
+use residence::Residents;
 use spawner::Spawner;
 use supervisor::{Command, NewCall, Supervisor};
 
 /// The most counts of tokens that a model may owe at once; they wait for nobody's answer, so few are ever open.
 const COUNTS_MAX: usize = 64;
+/// The most requests that a model may have, running and waiting, whatever is configured.
+const ADMITTED_MAX: usize = 1 << 20;
 
 /// How to start a worker: the binary that calls [`crate::worker::run`], and what makes it do so.
 #[derive(Debug, Clone)]
@@ -67,6 +71,8 @@ pub struct EngineConfig {
     pub crash_folder: Option<PathBuf>,
     /// How many requests may wait for each model beside those that run.
     pub queue_requests_max: usize,
+    /// How much memory all loaded models may take together, by their specifications; `None` for no limit.
+    pub memory_bytes_max: Option<u64>,
 }
 
 /// Runs models; cheap to clone. When the last clone is dropped the workers are stopped.
@@ -77,7 +83,10 @@ pub struct Engine {
 
 struct Inner {
     config: Arc<EngineConfig>,
-    models: Mutex<BTreeMap<String, Arc<Model>>>,
+    residents: Mutex<Residents>,
+    /// The turn to load a model.
+    loading: Semaphore,
+    uses: AtomicU64,
     spawner: Arc<Spawner>,
     tracker: TaskTracker,
     next_call: AtomicU64,
@@ -86,8 +95,10 @@ struct Inner {
 
 /// What the engine keeps of a model beside its supervisor.
 struct Model {
+    spec: ModelSpec,
     info: Arc<Mutex<Option<ModelInfo>>>,
-    slots: u32,
+    last_use: AtomicU64,
+    admitted_max: u32,
     events_max: usize,
     permits: Arc<Semaphore>,
     count_permits: Arc<Semaphore>,
@@ -101,7 +112,9 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Engine {
         let inner = Inner {
             config: Arc::new(config),
-            models: Mutex::default(),
+            residents: Mutex::default(),
+            loading: Semaphore::new(1),
+            uses: AtomicU64::new(1),
             spawner: Arc::new(Spawner::default()),
             tracker: TaskTracker::new(),
             next_call: AtomicU64::new(1),
@@ -112,30 +125,25 @@ impl Engine {
 
     /// Starts a worker and loads a model into it. A model that is down may be loaded again under its name.
     ///
+    /// Where the budget of memory is spent, the idle model that was used longest ago is stopped first. It stays known, and
+    /// is brought back by the next request for it.
+    ///
     /// # Errors
-    /// The name is taken, or the worker could not be started, is another build, or could not load the file in time.
+    /// The name is taken, the budget has no room, or the worker could not be started, is another build, or could not load
+    /// the file in time.
     pub async fn load(&self, spec: ModelSpec) -> Result<ModelInfo, Error> {
-        let (loaded_tx, loaded_rx) = oneshot::channel();
         let name = spec.name.clone();
-        let model = {
-            let mut models = self.inner.models();
-            if models.get(&name).is_some_and(|model| !model.is_down()) {
+        let turn = self.inner.loading.acquire().await.map_err(|_| Error::Unloaded { model: name.clone() })?;
+        {
+            let residents = self.inner.residents();
+            let is_taken = residents.awake.get(&name).is_some_and(|model| !model.is_down());
+            if is_taken || residents.asleep.contains_key(&name) {
                 return Err(Error::AlreadyLoaded { model: name });
             }
-            let (model, supervisor) = self.inner.prepare(spec);
-            if let Some(down) = models.insert(name.clone(), Arc::clone(&model)) {
-                down.stop.cancel();
-            }
-            self.inner.tracker.spawn(supervisor.run(loaded_tx));
-            model
-        };
-        // If this future is dropped, the half-loaded model must not stay.
-        let guard = Arc::clone(&model).stop_on_drop(Arc::clone(&self.inner), name.clone());
-        let result = loaded_rx.await.unwrap_or(Err(Error::Unloaded { model: name }));
-        if result.is_ok() {
-            guard.disarm();
         }
-        result
+        let loaded = self.inner.load_within_budget(spec).await;
+        drop(turn);
+        loaded
     }
 
     /// Hands a request to a model and waits until it is its turn.
@@ -143,10 +151,15 @@ impl Engine {
     /// Dropping the returned generation, or this future, cancels the request within one step of the model.
     ///
     /// # Errors
-    /// No such model, its queue is full, it is down, its worker died, or the request does not fit it.
+    /// No such model, its queue is full, it is down, its worker died, it has no room, or the request does not fit it.
     pub async fn generate(&self, model: &str, request: &Request) -> Result<Generation, Error> {
-        let entry = self.inner.serving(model)?;
-        let permit = entry.permit(model, &entry.permits, self.inner.config.queue_requests_max)?;
+        let (entry, permit) = loop {
+            let entry = self.inner.serving(model).await?;
+            // A model that has just made room for another is brought back.
+            if let Some(permit) = entry.permit(&entry.permits, self.inner.config.queue_requests_max)? {
+                break (entry, permit);
+            }
+        };
         let order = self.inner.order(request);
         self.inner.begin(model, &entry, (order.id, ToWorker::Generate(order)), permit).await
     }
@@ -158,8 +171,12 @@ impl Engine {
     /// # Errors
     /// No such model, it is down, its worker died, or no prompt can be made of the request for it.
     pub async fn count(&self, model: &str, request: &Request) -> Result<u64, Error> {
-        let entry = self.inner.serving(model)?;
-        let permit = entry.permit(model, &entry.count_permits, COUNTS_MAX)?;
+        let (entry, permit) = loop {
+            let entry = self.inner.serving(model).await?;
+            if let Some(permit) = entry.permit(&entry.count_permits, COUNTS_MAX)? {
+                break (entry, permit);
+            }
+        };
         let order = self.inner.order(request);
         let counting = self.inner.begin(model, &entry, (order.id, ToWorker::Count(order)), permit);
         match counting.await?.next().await {
@@ -170,17 +187,23 @@ impl Engine {
 
     /// Returns the models, ordered by name; those that are still being loaded for the first time are left out.
     pub fn models(&self) -> Vec<ModelInfo> {
-        self.inner.models().values().filter_map(|model| model.info().clone()).collect()
+        self.inner.residents().infos()
     }
 
-    /// Returns whether a model of this name is there, up or down.
+    /// Returns whether a model of this name is there, up, down or asleep.
     pub fn serves(&self, name: &str) -> bool {
-        self.inner.models().get(name).is_some_and(|model| model.info().is_some())
+        let residents = self.inner.residents();
+        let is_awake = residents.awake.get(name).is_some_and(|model| model.info().is_some());
+        is_awake || residents.asleep.contains_key(name)
     }
 
     /// Stops a model's worker and forgets the model; calls that run end with [`Error::Unloaded`].
     pub async fn unload(&self, name: &str) {
-        let model = self.inner.models().remove(name);
+        let model = {
+            let mut residents = self.inner.residents();
+            residents.asleep.remove(name);
+            residents.awake.remove(name)
+        };
         if let Some(model) = model {
             model.stop.cancel();
             model.stopped.cancelled().await;
@@ -189,40 +212,35 @@ impl Engine {
 
     /// Stops all workers and waits for them. The engine must not be used afterwards.
     pub async fn shutdown(&self) {
-        let models = std::mem::take(&mut *self.inner.models());
-        models.values().for_each(|model| model.stop.cancel());
+        self.inner.loading.close();
+        let residents = std::mem::take(&mut *self.inner.residents());
+        residents.awake.values().for_each(|model| model.stop.cancel());
         self.inner.tracker.close();
         self.inner.tracker.wait().await;
     }
 }
 
 impl Inner {
-    fn models(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Model>>> {
-        self.models.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn model(&self, name: &str) -> Result<Arc<Model>, Error> {
-        let models = self.models();
-        models
-            .get(name)
-            .cloned()
-            .ok_or_else(|| Error::UnknownModel { model: name.to_owned(), loaded: models.keys().cloned().collect() })
+    fn residents(&self) -> MutexGuard<'_, Residents> {
+        self.residents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn prepare(&self, spec: ModelSpec) -> (Arc<Model>, Supervisor) {
         let (commands_tx, commands) = mpsc::unbounded_channel();
-        let admitted_max = self.config.queue_requests_max.saturating_add(spec.slots as usize);
+        let admitted_max = self.config.queue_requests_max.saturating_add(spec.slots as usize).min(ADMITTED_MAX);
         let info = Arc::new(Mutex::new(None));
         let model = Arc::new(Model {
             info: Arc::clone(&info),
-            slots: spec.slots,
+            last_use: AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed)),
+            admitted_max: u32::try_from(admitted_max).unwrap_or(u32::MAX),
             // A token makes two events at most, and no call makes more tokens than its context holds.
             events_max: spec.context_tokens as usize * 2 + 64,
-            permits: Arc::new(Semaphore::new(admitted_max.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(admitted_max)),
             count_permits: Arc::new(Semaphore::new(COUNTS_MAX)),
             commands: commands_tx,
             stop: CancellationToken::new(),
             stopped: CancellationToken::new(),
+            spec: spec.clone(),
         });
         let supervisor = Supervisor {
             spec,
@@ -237,15 +255,6 @@ impl Inner {
             restarts: VecDeque::new(),
         };
         (model, supervisor)
-    }
-
-    /// Returns a model that is not down.
-    fn serving(&self, name: &str) -> Result<Arc<Model>, Error> {
-        let model = self.model(name)?;
-        match model.down_reason() {
-            Some(reason) => Err(Error::Down { model: name.to_owned(), reason }),
-            None => Ok(model),
-        }
     }
 
     fn order(&self, request: &Request) -> Box<Order> {
@@ -295,14 +304,32 @@ impl Model {
         }
     }
 
-    fn permit(
-        &self,
-        name: &str,
-        of: &Arc<Semaphore>,
-        queue_requests_max: usize,
-    ) -> Result<OwnedSemaphorePermit, Error> {
-        let busy = |_| Error::Busy { model: name.to_owned(), running_max: self.slots, queue_requests_max };
-        Arc::clone(of).try_acquire_owned().map_err(busy)
+    /// Returns a permit, or none when the model is about to make room for another.
+    fn permit(&self, of: &Arc<Semaphore>, queue_requests_max: usize) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        match Arc::clone(of).try_acquire_owned() {
+            Ok(permit) => Ok(Some(permit)),
+            Err(TryAcquireError::Closed) => Ok(None),
+            Err(TryAcquireError::NoPermits) => {
+                let (model, running_max) = (self.spec.name.clone(), self.spec.slots);
+                Err(Error::Busy { model, running_max, queue_requests_max })
+            }
+        }
+    }
+
+    /// Lets nobody in any more if nobody is in; returns whether that is so.
+    fn close_if_idle(&self) -> bool {
+        let counts = u32::try_from(COUNTS_MAX).unwrap_or(u32::MAX);
+        let all = self.permits.try_acquire_many(self.admitted_max);
+        let is_idle = all.is_ok() && self.count_permits.try_acquire_many(counts).is_ok();
+        if is_idle {
+            self.permits.close();
+            self.count_permits.close();
+        }
+        is_idle
+    }
+
+    fn last_use(&self) -> u64 {
+        self.last_use.load(Ordering::Relaxed)
     }
 
     fn is_down(&self) -> bool {
@@ -329,7 +356,7 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         if let Some((inner, name, model)) = self.armed.take() {
             model.stop.cancel();
-            let mut models = inner.models();
+            let models = &mut inner.residents().awake;
             if models.get(&name).is_some_and(|current| Arc::ptr_eq(current, &model)) {
                 models.remove(&name);
             }

@@ -32,6 +32,8 @@ pub struct ModelSpec {
     pub slots: u32,
     /// Threads of computation; by default chosen from the machine and the model's size.
     pub threads: Option<u32>,
+    /// How much memory it takes, in bytes, as far as a budget counts it.
+    pub memory_bytes: u64,
 }
 
 /// How a conversation becomes a prompt.
@@ -52,6 +54,8 @@ pub enum ModelState {
     Serving,
     /// Its worker died and is being started again; requests wait.
     Restarting,
+    /// It made room for another model; the next request brings it back.
+    Asleep,
     /// Its worker died too often; load it again to try once more.
     Down {
         /// How it ended last.

@@ -114,6 +114,7 @@ fn engine() -> Engine {
         confinement: Confinement::default(),
         crash_folder: None,
         queue_requests_max: 8,
+        memory_bytes_max: None,
     })
 }
 

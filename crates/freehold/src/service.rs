@@ -1,6 +1,7 @@
 //! Builds store, engine and gateway from checked settings, in that order, and takes them down again.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -164,6 +165,8 @@ pub fn engine(settings: &Settings, program: PathBuf, home: &Path) -> Engine {
         },
         crash_folder: Some(home::crashes(home)),
         queue_requests_max: settings.engine.queue_requests_max,
+        memory_bytes_max: NonZeroU64::new(settings.engine.models_mib_max)
+            .map(|mib| mib.get().saturating_mul(MIB as u64)),
     })
 }
 
@@ -172,9 +175,10 @@ pub fn engine(settings: &Settings, program: PathBuf, home: &Path) -> Engine {
 /// # Errors
 /// The file is missing, damaged, too large for this machine's memory, or refused by the backend.
 pub async fn load(engine: &Engine, model: &Model) -> anyhow::Result<ModelInfo> {
-    if model.backend == freehold_engine::Backend::Llama {
-        inspect(model)?;
-    }
+    let memory_bytes = match model.backend {
+        freehold_engine::Backend::Llama => inspect(model)?,
+        freehold_engine::Backend::Scripted => 0,
+    };
     let spec = ModelSpec {
         name: model.name.clone(),
         path: model.path.clone(),
@@ -182,20 +186,23 @@ pub async fn load(engine: &Engine, model: &Model) -> anyhow::Result<ModelInfo> {
         context_tokens: model.context_tokens,
         slots: model.slots,
         threads: model.threads,
+        memory_bytes,
     };
     let loaded = engine.load(spec).await;
     Ok(loaded.map_err(|error| Fault::upstream(format!("cannot load the model {}", model.name)).because(error))?)
 }
 
+/// Loads all models, each at least once, so that a bad one is found at the start. Where memory is bounded the last to be loaded
+/// stay, which are the first in the list.
 async fn load_all(engine: &Engine, models: &[Model]) -> anyhow::Result<Vec<ModelInfo>> {
-    let mut loaded = Vec::new();
-    for model in models {
-        loaded.push(load(engine, model).await?);
+    for model in models.iter().rev() {
+        load(engine, model).await?;
     }
-    Ok(loaded)
+    Ok(engine.models())
 }
 
-fn inspect(model: &Model) -> Result<(), Fault> {
+/// Returns how much memory a model takes, in bytes, after a look at its file.
+fn inspect(model: &Model) -> Result<u64, Fault> {
     let path = model.path.display();
     let file = freehold_vault::inspect(&model.path).map_err(|error| {
         Fault::input(format!("the model {} cannot be used: {path}", model.name))
@@ -203,7 +210,7 @@ fn inspect(model: &Model) -> Result<(), Fault> {
             .hint("check `path` in its [[model]] entry, and fetch the file again if it is damaged")
     })?;
     let wanted = file.memory_bytes(model.context_tokens, model.slots);
-    let Some(free) = available_memory_bytes() else { return Ok(()) };
+    let Some(free) = available_memory_bytes() else { return Ok(wanted) };
     if wanted > free {
         return Err(Fault::input(format!(
             "the model {} does not fit in memory: it wants about {} MiB and {} MiB are free",
@@ -213,7 +220,7 @@ fn inspect(model: &Model) -> Result<(), Fault> {
         ))
         .hint("lower context_tokens or slots of its [[model]] entry, or take a smaller quantisation"));
     }
-    Ok(())
+    Ok(wanted)
 }
 
 /// Returns the memory that can still be had, from `/proc/meminfo`; `None` where there is none.

@@ -10,4 +10,5 @@ mod isolation;
 mod llama;
 #[cfg(feature = "llama")]
 mod prefixes;
+mod residence;
 mod shop;

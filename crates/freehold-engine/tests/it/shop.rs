@@ -31,6 +31,7 @@ pub(crate) fn config(worker: WorkerCommand) -> EngineConfig {
         confinement: Confinement::default(),
         crash_folder: None,
         queue_requests_max: 2,
+        memory_bytes_max: None,
     }
 }
 
@@ -60,7 +61,15 @@ impl Script {
 }
 
 pub(crate) fn spec(name: &str, path: &Path, backend: Backend) -> ModelSpec {
-    ModelSpec { name: name.into(), path: path.to_owned(), backend, context_tokens: 256, slots: 2, threads: Some(1) }
+    ModelSpec {
+        name: name.into(),
+        path: path.to_owned(),
+        backend,
+        context_tokens: 256,
+        slots: 2,
+        threads: Some(1),
+        memory_bytes: 0,
+    }
 }
 
 pub(crate) fn ask(text: &str) -> Request {

@@ -31,6 +31,7 @@ async fn with_engine(upstreams: Vec<freehold_gateway::Upstream>, moves: &[(&str,
         context_tokens: 64,
         slots: 1,
         threads: None,
+        memory_bytes: 0,
     };
     house.engine.load(spec).await.unwrap();
     house

@@ -78,6 +78,7 @@ impl House {
             confinement: Confinement::default(),
             crash_folder: None,
             queue_requests_max: 8,
+            memory_bytes_max: None,
         });
         let gateway = Gateway::new(config, recorder.clone(), engine.clone(), initial).unwrap();
         let serving = gateway.bind().await.unwrap();

@@ -66,6 +66,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "queue_requests_max",
             "isolation",
             "memory_mib_max",
+            "models_mib_max",
             "nice",
             "cpus",
         ],

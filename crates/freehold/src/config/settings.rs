@@ -151,6 +151,8 @@ pub struct Engine {
     /// The most memory of a worker beside its model file; all that there is when not said.
     #[serde(default)]
     pub memory_mib_max: Option<u64>,
+    /// How much memory all loaded models may take together; 0 for no limit.
+    pub models_mib_max: u64,
     /// How far workers give way to other processes.
     pub nice: Nice,
     /// The processors that workers may use; all when empty.
