@@ -2,6 +2,7 @@
 
 mod assess;
 mod certificate;
+mod chat;
 mod check;
 mod config;
 mod costs;
@@ -80,6 +81,7 @@ enum Command {
     Move(move_step::Arguments),
     Rollback(rollback::Arguments),
     Models(models::Arguments),
+    Chat(chat::Arguments),
     Keys(keys::Arguments),
     Config(config::Arguments),
     Doctor(doctor::Arguments),
@@ -138,6 +140,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Certificate(command) => certificate::run(&place, &command),
         Command::Move(command) => move_step::run(&place, &command),
         Command::Rollback(command) => rollback::run(&place, &command),
+        Command::Chat(command) => chat::run(&place, &command),
         Command::Models(command) => models::run(&place, &command),
         Command::Keys(command) => keys::run(&place, &command),
         Command::Config(command) => config::run(&place, &command),

@@ -1,7 +1,11 @@
 //! Models on disk: which one is meant, what it is, whether it fits, where it comes from, and its exact identity.
 
+pub(crate) mod chat;
+pub(crate) mod fit;
 pub(crate) mod inspect;
 pub(crate) mod lock;
+pub(crate) mod measure;
+pub(crate) mod needs;
 pub(crate) mod sizes;
 
 use std::path::{Path, PathBuf};
@@ -78,6 +82,18 @@ pub(crate) fn cannot_read(path: &Path, error: freehold_vault::Error) -> Fault {
 }
 
 impl Named {
+    /// Returns how it is served: as its entry says, else with so much context and so many slots.
+    pub(crate) fn served(self, context_tokens: u32, slots: u32) -> Model {
+        self.entry.unwrap_or(Model {
+            name: self.name,
+            path: self.path,
+            context_tokens,
+            slots,
+            threads: None,
+            backend: freehold_engine::Backend::Llama,
+        })
+    }
+
     /// Returns whether it answers from a script, and so has no weights.
     pub(crate) fn is_scripted(&self) -> bool {
         self.entry.as_ref().is_some_and(|entry| entry.backend == freehold_engine::Backend::Scripted)

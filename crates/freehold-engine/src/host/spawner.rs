@@ -86,6 +86,8 @@ fn serve(jobs: &mpsc::Receiver<Job>) {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // A Ctrl-C on the terminal is for the host, which lets calls end first.
+            .process_group(0)
             .spawn();
         drop(runtime);
         // If nobody waits any more, dropping the child kills it.

@@ -130,3 +130,20 @@ fn file_of_the_first_version_is_carried_over_and_summed_anew() {
     assert_eq!(store.steps().unwrap()[0].traffic[0].calls, 5);
     assert!(fs::exists(home.path().join("freehold.db.backup-v1")).unwrap());
 }
+
+#[test]
+fn loads_are_those_of_the_newest_calls() {
+    let (_home, store) = store();
+    let other = Call { step: "other".to_owned(), usage: None, ..call("b", 2) };
+    store.import(&[call("a", 1), other, call("c", 3)]).unwrap();
+    let all = store.loads(None, 10).unwrap();
+    assert_eq!(
+        all.iter().map(|load| (load.at_ms, load.tokens)).collect::<Vec<_>>(),
+        [(3, Some(107)), (2, None), (1, Some(107))]
+    );
+    assert_eq!(all[0].total_us, call("c", 3).timings.total_us);
+    assert_eq!(store.loads(None, 1).unwrap(), all[..1]);
+    let triage: Vec<i64> = store.loads(Some("triage"), 10).unwrap().iter().map(|load| load.at_ms).collect();
+    assert_eq!(triage, [3, 1]);
+    assert!(store.loads(Some("nobody"), 10).unwrap().is_empty());
+}

@@ -2,15 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use freehold_vault::Description;
+use freehold_store::Load;
+use freehold_vault::{CacheType, Description, Format};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::config::{Model, Settings};
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
+use crate::models::fit::{self, Answer, Fixed};
+use crate::models::measure::{self, Measured};
 use crate::models::{self, Named, inspect, lock, sizes};
 use crate::report::{self, Align};
-use crate::stdout;
+use crate::{service, stdout};
+
+/// The most recorded calls that are looked at, the newest.
+const LOADS_MAX: u32 = 1_000_000;
 
 /// Look at models on disk before anything runs them: what they are, whether they fit, and their exact identity.
 ///
@@ -43,6 +50,8 @@ enum Command {
         #[command(flatten)]
         told: Told,
     },
+    /// Say from recorded traffic whether a model fits into memory: at least, likely, at most; ends with 1 where it does not.
+    Fit(FitArguments),
     /// Write the exact identity of a model: digests of weights, tokenizer and template, quantisation, build.
     Lock {
         /// The model: a name, a file, or a folder.
@@ -68,6 +77,61 @@ enum Command {
     },
 }
 
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  freehold models fit desk --step triage\n  freehold models fit desk.gguf --memory 16GiB --context 8192 --slots 8\n  \
+    freehold models fit desk --measure"
+)]
+struct FitArguments {
+    /// The model: a name, a file, or a folder.
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// Only the traffic of this step.
+    #[arg(long, value_name = "STEP")]
+    step: Option<String>,
+    /// The memory to fit into, such as 16GiB [default: what this machine has free]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// The context of each slot, in tokens [default: the longest recorded call]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..))]
+    context: Option<u32>,
+    /// How many calls run at once [default: as recorded]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    slots: Option<u32>,
+    /// How the cache is stored; our own engine uses f16.
+    #[arg(long, value_enum, default_value = "f16", value_name = "TYPE")]
+    cache_type: Cache,
+    /// Load it as the likely row says, and compare.
+    #[arg(long)]
+    measure: bool,
+    #[command(flatten)]
+    told: Told,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Cache {
+    F32,
+    F16,
+    #[value(name = "q8_0")]
+    Q8,
+    #[value(name = "q5_0")]
+    Q5,
+    #[value(name = "q4_0")]
+    Q4,
+}
+
+impl From<Cache> for CacheType {
+    fn from(cache: Cache) -> Self {
+        match cache {
+            Cache::F32 => CacheType::F32,
+            Cache::F16 => CacheType::F16,
+            Cache::Q8 => CacheType::Q8_0,
+            Cache::Q5 => CacheType::Q5_0,
+            Cache::Q4 => CacheType::Q4_0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct Told {
     /// Print JSON.
@@ -91,6 +155,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
             }
             Ok(Exit::Done)
         }
+        Command::Fit(fit) => run_fit(place, fit),
         Command::Lock { model, out, json } => {
             let (named, model) = look(place, model)?;
             let found = lock::of(&named, &model, &mut progress(model.file_bytes))?;
@@ -134,6 +199,91 @@ fn verify(place: &Place, (wanted, file): (&str, Option<&Path>), told: Told) -> a
         }
     }
     Ok(if differences.is_empty() { Exit::Done } else { Exit::NotAdequate })
+}
+
+fn run_fit(place: &Place, arguments: &FitArguments) -> anyhow::Result<Exit> {
+    let settings = place.settings()?;
+    let named = models::find(place, &settings, &arguments.model)?;
+    if named.is_scripted() {
+        return fit_of_script(&settings, named, arguments);
+    }
+    let model = freehold_vault::describe(&named.path).map_err(|error| models::cannot_read(&named.path, error))?;
+    if arguments.measure && model.format != Format::Gguf {
+        return Err(Fault::input("only GGUF files can be loaded here").hint("leave --measure out").into());
+    }
+    if arguments.measure && arguments.cache_type != Cache::F16 {
+        return Err(Fault::input("our engine keeps its cache in f16 only")
+            .hint("leave --cache-type or --measure out")
+            .into());
+    }
+    let loads = loads(place, arguments.step.as_deref())?;
+    let available = match &arguments.memory {
+        Some(text) => Some(sizes::parse(text)?),
+        None => service::available_memory_bytes(),
+    };
+    let fixed = Fixed {
+        context_tokens: arguments.context.map(u64::from),
+        slots: arguments.slots.map(u64::from),
+        cache: arguments.cache_type.into(),
+    };
+    let mut fit = fit::estimate(&model, &loads, fixed, available);
+    let name = named.name.clone();
+    if arguments.measure {
+        let serving = fit.likely.serving;
+        let mut model = named.served(0, 0);
+        model.context_tokens = u32::try_from(serving.context_tokens).unwrap_or(u32::MAX);
+        model.slots = u32::try_from(serving.slots).unwrap_or(u32::MAX);
+        fit.measured = Some(measured(&settings, &model)?);
+    }
+    if arguments.told.json {
+        stdout::line(fit.as_json(&name))?;
+    } else {
+        stdout::block(fit.shown(&name))?;
+    }
+    let is_held = matches!(fit.answer(), None | Some(Answer::Fits | Answer::Tight));
+    Ok(if is_held { Exit::Done } else { Exit::NotAdequate })
+}
+
+/// Returns the newest calls, of one step or of all; none where there is no store yet.
+fn loads(place: &Place, step: Option<&str>) -> anyhow::Result<Vec<Load>> {
+    if !place.has_store() && step.is_none() {
+        return Ok(Vec::new());
+    }
+    let store = place.store()?;
+    let step = step.map(|wanted| super::step_lines::find(&store, wanted)).transpose()?;
+    Ok(store.loads(step.as_deref(), LOADS_MAX)?)
+}
+
+/// Says what the worker of a script takes; without weights there is nothing to estimate.
+fn fit_of_script(settings: &Settings, named: Named, arguments: &FitArguments) -> anyhow::Result<Exit> {
+    if !arguments.measure {
+        return Err(Fault::input(format!("{} answers from a script and has no weights to estimate", named.name))
+            .hint("measure what its worker takes with --measure")
+            .into());
+    }
+    let name = named.name.clone();
+    let measured = measured(settings, &named.served(0, 0))?;
+    if arguments.told.json {
+        stdout::line(json!({"model": name, "measured": {"bytes": measured.peak_bytes}}))?;
+    } else {
+        stdout::line(format_args!(
+            "{name} takes {} (measured; a script has no weights)",
+            sizes::bytes(measured.peak_bytes)
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Loads a model and returns what its worker takes.
+fn measured(settings: &Settings, model: &Model) -> anyhow::Result<Measured> {
+    let program = super::this_program()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let engine = service::engine(settings, program);
+        let measured = measure::measure(&engine, model).await;
+        engine.shutdown().await;
+        measured
+    })
 }
 
 /// Returns what shows how much of so many bytes is done, on a terminal.

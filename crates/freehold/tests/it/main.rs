@@ -4,6 +4,7 @@
 
 mod assess;
 mod certificates;
+mod chat;
 mod check;
 mod clients;
 mod commands;

@@ -143,3 +143,68 @@ fn list_shows_what_is_configured_and_what_lies_in_the_home() {
     assert!(told.stdout.contains("unreadable"), "{}", told.stdout);
     assert_eq!(run(home.path(), &["models", "inspect", "two"]).code, 0);
 }
+
+/// Imports calls of so many tokens.
+fn import(home: &Path, calls: &[u64]) {
+    let line = |(index, tokens): (usize, &u64)| {
+        let at = format!("2026-11-20T09:{:02}:{:02}Z", index / 60, index % 60);
+        json!({
+            "id": format!("c{index}"), "at": at, "api": "openai.chat", "step": "triage",
+            "request": {"model": "m", "messages": [{"role": "user", "content": "x"}]},
+            "response": {"choices": [{"message": {"content": "y"}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": tokens - 1, "completion_tokens": 1, "total_tokens": tokens}},
+        })
+        .to_string()
+    };
+    let text: Vec<String> = calls.iter().enumerate().map(line).collect();
+    write(home, "calls.jsonl", text.join("\n").as_bytes());
+    let told = run(home, &["import", "calls.jsonl"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+}
+
+#[test]
+fn fit_goes_by_the_recorded_calls() {
+    let home = tempfile::tempdir().unwrap();
+    write(home.path(), "one.gguf", &gguf("the one"));
+    import(home.path(), &[100, 300, 120]);
+    let told = run(home.path(), &["models", "fit", "one.gguf", "--json", "--memory", "1GiB"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let fit = &lines(&told.stdout)[0];
+    assert_eq!(fit["answer"], "fits");
+    assert_eq!(fit["needs"]["tokens"], json!({"known": 3, "p50": 120, "p95": 300, "max": 300}));
+    assert_eq!(fit["likely"]["serving"]["context_tokens"], 512);
+    assert_eq!(fit["min"]["serving"]["slots"], 1);
+    let told = run(home.path(), &["models", "fit", "one.gguf", "--step", "triage", "--memory", "1MiB", "--slots", "2"]);
+    assert_eq!(told.code, 1, "{}", told.stderr);
+    assert!(told.stdout.contains("one does not fit into 1.00 MiB"), "{}", told.stdout);
+    assert!(told.stdout.contains("longest 300 (3 calls"), "{}", told.stdout);
+    let told = run(home.path(), &["models", "fit", "one.gguf", "--memory", "lots"]);
+    assert!(told.code == 2 && told.stderr.contains("16GiB"), "{}", told.stderr);
+}
+
+#[test]
+fn fit_without_calls_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    write(home.path(), "one.gguf", &gguf("the one"));
+    let told = run(home.path(), &["models", "fit", "one.gguf", "--memory", "8G"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stdout.contains("no recorded call says how long it was"), "{}", told.stdout);
+    assert!(!home.path().join("freehold.db").exists(), "a question makes no store");
+}
+
+#[test]
+fn measure_takes_the_figure_of_the_worker() {
+    let home = tempfile::tempdir().unwrap();
+    write(home.path(), "script.json", br#"{"otherwise": {"text": "yes"}}"#);
+    write(
+        home.path(),
+        "freehold.toml",
+        b"[[model]]\nname = \"desk\"\npath = \"script.json\"\nbackend = \"scripted\"\n",
+    );
+    let told = run(home.path(), &["models", "fit", "desk", "--measure", "--json"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let bytes = lines(&told.stdout)[0]["measured"]["bytes"].as_u64().unwrap();
+    assert!((1 << 20..1 << 30).contains(&bytes), "a worker takes some megabytes, not {bytes}");
+    let told = run(home.path(), &["models", "fit", "desk"]);
+    assert!(told.code == 2 && told.stderr.contains("--measure"), "{}", told.stderr);
+}
