@@ -58,10 +58,10 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     }
     let named = models::find(place, &settings, &arguments.model)?;
     let question = if std::io::stdin().is_terminal() { None } else { Some(piped()?) };
-    let program = super::this_program()?;
+    let (program, home) = (super::this_program()?, place.home()?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let engine = service::engine(&settings, program);
+        let engine = service::engine(&settings, program, &home);
         let ended = talk(&engine, &arguments.model(named), arguments, question).await;
         engine.shutdown().await;
         ended

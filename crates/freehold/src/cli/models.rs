@@ -205,7 +205,7 @@ fn run_fit(place: &Place, arguments: &FitArguments) -> anyhow::Result<Exit> {
     let settings = place.settings()?;
     let named = models::find(place, &settings, &arguments.model)?;
     if named.is_scripted() {
-        return fit_of_script(&settings, named, arguments);
+        return fit_of_script(&settings, (&place.home()?, named), arguments);
     }
     let model = freehold_vault::describe(&named.path).map_err(|error| models::cannot_read(&named.path, error))?;
     if arguments.measure && model.format != Format::Gguf {
@@ -233,7 +233,7 @@ fn run_fit(place: &Place, arguments: &FitArguments) -> anyhow::Result<Exit> {
         let mut model = named.served(0, 0);
         model.context_tokens = u32::try_from(serving.context_tokens).unwrap_or(u32::MAX);
         model.slots = u32::try_from(serving.slots).unwrap_or(u32::MAX);
-        fit.measured = Some(measured(&settings, &model)?);
+        fit.measured = Some(measured(&settings, &place.home()?, &model)?);
     }
     if arguments.told.json {
         stdout::line(fit.as_json(&name))?;
@@ -255,14 +255,14 @@ fn loads(place: &Place, step: Option<&str>) -> anyhow::Result<Vec<Load>> {
 }
 
 /// Says what the worker of a script takes; without weights there is nothing to estimate.
-fn fit_of_script(settings: &Settings, named: Named, arguments: &FitArguments) -> anyhow::Result<Exit> {
+fn fit_of_script(settings: &Settings, (home, named): (&Path, Named), arguments: &FitArguments) -> anyhow::Result<Exit> {
     if !arguments.measure {
         return Err(Fault::input(format!("{} answers from a script and has no weights to estimate", named.name))
             .hint("measure what its worker takes with --measure")
             .into());
     }
     let name = named.name.clone();
-    let measured = measured(settings, &named.served(0, 0))?;
+    let measured = measured(settings, home, &named.served(0, 0))?;
     if arguments.told.json {
         stdout::line(json!({"model": name, "measured": {"bytes": measured.peak_bytes}}))?;
     } else {
@@ -275,11 +275,11 @@ fn fit_of_script(settings: &Settings, named: Named, arguments: &FitArguments) ->
 }
 
 /// Loads a model and returns what its worker takes.
-fn measured(settings: &Settings, model: &Model) -> anyhow::Result<Measured> {
+fn measured(settings: &Settings, home: &Path, model: &Model) -> anyhow::Result<Measured> {
     let program = super::this_program()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let engine = service::engine(settings, program);
+        let engine = service::engine(settings, program, home);
         let measured = measure::measure(&engine, model).await;
         engine.shutdown().await;
         measured
