@@ -118,6 +118,8 @@ async fn assessed(settings: &Settings, calls: &[Call]) -> anyhow::Result<Duratio
         looks: Looks::Once,
         seed: 1,
         rerun: Rerun::Never,
+        probing: freehold::assess::Probing::Never,
+        adapting: freehold::assess::Adapting::AsIs,
         subsets: Vec::new(),
     };
     let begun = Instant::now();

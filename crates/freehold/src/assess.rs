@@ -2,6 +2,7 @@
 //!
 //! Tools are never executed: a replay is the recorded request, sent again, and its answer is only compared.
 
+mod adapt;
 mod ask;
 mod busy;
 mod cases;
@@ -22,6 +23,7 @@ pub mod result;
 mod score;
 mod seals;
 mod sequence;
+mod serving;
 mod subsets;
 mod tried;
 
@@ -30,6 +32,7 @@ use std::time::Instant;
 
 use freehold_store::{AssessmentHead, Store};
 
+pub use adapt::{Adaptation, Adapting};
 pub(crate) use cases::{output, recorded};
 pub use counting::{Evidence, Progress, Standing};
 pub use design::Looks;
@@ -40,6 +43,7 @@ pub use prospect::{Outlook, OutlookLine};
 pub(crate) use replay::CANDIDATE;
 pub use result::AssessmentResult;
 pub use seals::CaseSeal;
+pub use serving::{Probing, Serving};
 pub use subsets::Divider;
 pub use tried::{Tried, TriedAnswer, try_case};
 
@@ -173,6 +177,8 @@ fn result_of(
     let saved = money::saved(took.chosen, took.arms, took.replays, &cost);
     let mut notes = judged.notes;
     notes.splice(0..0, took.chosen.notes.iter().chain(&took.arms.notes).cloned());
+    notes.extend(adapt::told(&took.arms.adapted));
+    notes.splice(0..0, took.arms.serving.told(&judged.row.verdict));
     notes.splice(
         0..0,
         plan.told(&judged.row, judged.cases.len())
@@ -194,6 +200,8 @@ fn result_of(
         certificate: None,
         cost,
         lock: plan.lock.clone(),
+        serving: took.arms.serving.clone(),
+        adapted: took.arms.adapted.clone(),
         is_simulated_incumbent: took.arms.incumbent_is_simulated,
         replay: result::ReplayFigures {
             wall_ms: u64::try_from(took.wall.as_millis()).unwrap_or(u64::MAX),

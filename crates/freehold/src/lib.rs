@@ -10,6 +10,7 @@ pub mod costs;
 #[cfg(feature = "llama")]
 pub mod demo;
 pub mod doctor;
+pub mod engines;
 pub mod exit;
 pub mod export;
 pub mod facts;

@@ -24,6 +24,8 @@ pub use promise::Promise;
 pub use server::{Own, Server};
 pub use talk::{Address, Error, Talk};
 
+use crate::engines;
+
 /// How many checks run at once.
 const CHECKS_AT_ONCE: usize = 4;
 
@@ -153,7 +155,8 @@ async fn check(talk: &Talk, promise: Promise, scope: &Scope) -> Finding {
         Ok(Err(trouble)) => trouble.into(),
         Err(_) => Found::cannot_tell("there was no time left to find out"),
     };
-    let remedy = (found.kept == Kept::Broken).then(|| promise.remedy().to_owned());
+    let known = || talk.engine().and_then(|kind| engines::remedy(kind, promise));
+    let remedy = (found.kept == Kept::Broken).then(|| known().unwrap_or_else(|| promise.remedy().to_owned()));
     Finding { promise, answer: found.kept, evidence: found.evidence, remedy }
 }
 

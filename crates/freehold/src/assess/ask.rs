@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use freehold_engine::{Engine, Event};
-use freehold_wire::{Answer, ReferenceKind};
+use freehold_wire::{Answer, Api, ReferenceKind};
 
+use super::adapt::{self, Adaptation, Adapting};
 use super::cases::{Case, Chosen};
 use super::plan::Rerun;
+use super::serving::{self, Serving};
 use super::{Assessor, Trial};
 use crate::client::Client;
 use crate::config::Upstream;
@@ -23,7 +25,7 @@ pub(super) enum Asked {
     /// A model of our own engine.
     Engine { engine: Engine, model: String, concurrency: usize },
     /// An upstream.
-    Upstream { client: Client, upstream: Box<Upstream>, model: String, concurrency: usize },
+    Upstream { client: Client, upstream: Box<Upstream>, model: String, concurrency: usize, adapting: Adapting },
 }
 
 /// Who is asked in an assessment.
@@ -33,6 +35,9 @@ pub(super) struct Arms {
     pub(super) rerun: Option<Asked>,
     pub(super) incumbent_is_simulated: bool,
     pub(super) notes: Vec<String>,
+    pub(super) serving: Serving,
+    /// How the recorded requests are adapted to the candidate.
+    pub(super) adapted: Vec<Adaptation>,
 }
 
 /// What came of asking once.
@@ -51,7 +56,10 @@ impl Arms {
         if let Some(upstream) = target.upstream(assessor.settings) {
             speaks_all(upstream, chosen)?;
         }
-        let candidate = Asked::named(assessor, target, (&client, engine), question.concurrency).await?;
+        let adapted = adapt::of(question.adapting, target.upstream(assessor.settings), chosen);
+        let serving = serving::look(assessor, trial, &adapted).await;
+        let candidate =
+            Asked::named(assessor, target, (&client, engine), question.concurrency).await?.adapting(&adapted);
         let mut notes = Vec::new();
         let known = chosen.incumbent.upstream(assessor.settings);
         let rerun = match (question.rerun, known) {
@@ -70,7 +78,14 @@ impl Arms {
             }
             (Rerun::Never, _) => None,
         };
-        Ok(Arms { candidate, rerun, incumbent_is_simulated: known.is_some_and(|upstream| upstream.simulated), notes })
+        Ok(Arms {
+            candidate,
+            rerun,
+            incumbent_is_simulated: known.is_some_and(|upstream| upstream.simulated),
+            notes,
+            serving,
+            adapted,
+        })
     }
 }
 
@@ -121,7 +136,16 @@ impl Asked {
 
     fn upstream(client: &Client, upstream: &Upstream, (model, concurrency): (&str, usize)) -> Self {
         let upstream = Box::new(upstream.clone());
-        Asked::Upstream { client: client.clone(), upstream, model: model.to_owned(), concurrency }
+        let adapting = Adapting::AsIs;
+        Asked::Upstream { client: client.clone(), upstream, model: model.to_owned(), concurrency, adapting }
+    }
+
+    /// Has the requests adapted where there is something to adapt.
+    fn adapting(mut self, adapted: &[Adaptation]) -> Self {
+        if let (Asked::Upstream { adapting, .. }, false) = (&mut self, adapted.is_empty()) {
+            *adapting = Adapting::Mechanically;
+        }
+        self
     }
 
     /// Returns how many may be asked at once.
@@ -136,8 +160,8 @@ impl Asked {
         let begun = Instant::now();
         let (answer, first_byte) = match self {
             Asked::Engine { engine, model, .. } => ask_engine(engine, model, case, begun).await,
-            Asked::Upstream { client, upstream, model, .. } => {
-                (ask_upstream(client, upstream, model, case).await, None)
+            Asked::Upstream { client, upstream, model, adapting, .. } => {
+                (ask_upstream(client, upstream, (model, *adapting), case).await, None)
             }
         };
         Asking { answer, total: begun.elapsed(), first_byte }
@@ -174,9 +198,18 @@ async fn ask_engine(
     (Err("the engine ended the answer without a word".to_owned()), first_byte)
 }
 
-async fn ask_upstream(client: &Client, upstream: &Upstream, model: &str, case: &Case) -> Result<Answer, String> {
+async fn ask_upstream(
+    client: &Client,
+    upstream: &Upstream,
+    (model, adapting): (&str, Adapting),
+    case: &Case,
+) -> Result<Answer, String> {
     let api = case.call.api;
     let body = freehold_wire::requests::as_replay(api, &case.call.request, model).map_err(|error| error.to_string())?;
+    let body = match (adapting, api) {
+        (Adapting::Mechanically, Api::OpenAiChat) => adapt::adapted(&body).map_or(body, |(adapted, _)| adapted),
+        _ => body,
+    };
     let address = format!("{}{}", upstream.base_url.trim_end_matches('/'), api.path());
     let key = upstream.key.as_ref().map(freehold_gateway::Secret::expose).unwrap_or_default();
     let bearer = format!("Bearer {key}");

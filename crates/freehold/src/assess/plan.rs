@@ -5,11 +5,13 @@ use freehold_store::{AssessmentHead, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::adapt::Adapting;
 use super::ask::Arms;
 use super::cases::Chosen;
 use super::design::{Design, Looks};
 use super::ledger;
 use super::result::Row;
+use super::serving::Probing;
 use super::subsets::{self, Divided, Divider};
 use crate::checks::{Outside, Scorer};
 use crate::config::Model;
@@ -42,6 +44,10 @@ pub struct Question {
     pub rerun: Rerun,
     /// What divides the cases into subsets that are decided apart as well.
     pub subsets: Vec<Divider>,
+    /// Whether the server is probed first.
+    pub probing: Probing,
+    /// Whether requests are adapted to the candidate.
+    pub adapting: Adapting,
 }
 
 /// Whether the incumbent is asked again, to measure how far it agrees with itself.
@@ -97,6 +103,8 @@ impl Plan {
             "confidence": question.rule.confidence(),
             "rerun": has_rerun,
             "lock": lock,
+            "serving": arms.serving.declared(),
+            "adapted": arms.adapted,
             "subsets": question.subsets.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
         let divided = subsets::divide(&question.subsets, &chosen.cases);

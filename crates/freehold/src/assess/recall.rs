@@ -7,6 +7,7 @@ use freehold_store::{AssessmentHead, Store};
 use freehold_wire::ReferenceKind;
 use serde_json::Value;
 
+use super::adapt::Adapting;
 use super::cases::{self, Case, Chosen};
 use super::counting::Counting;
 use super::design::{Design, Looks};
@@ -16,6 +17,7 @@ use super::reference::References;
 use super::replay::Replays;
 use super::score::{self, Judged};
 use super::seals::{self, CaseSeal};
+use super::serving::Probing;
 use crate::checks::Outside;
 use crate::exit::Fault;
 use crate::names::Target;
@@ -115,6 +117,8 @@ fn question(head: &AssessmentHead) -> anyhow::Result<Question> {
         looks: Looks::Once,
         seed: plan["seed"].as_u64().unwrap_or_default(),
         rerun: Rerun::Never,
+        probing: Probing::Never,
+        adapting: Adapting::AsIs,
         subsets: serde_json::from_value(plan["subsets"].clone())?,
     })
 }

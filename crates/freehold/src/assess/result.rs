@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::adapt::Adaptation;
 use super::ledger::Look;
+use super::serving::Serving;
 use crate::report::figures;
 
 /// The result of one assessment of one step.
@@ -41,6 +43,12 @@ pub struct AssessmentResult {
     pub cost: Cost,
     /// The candidate's exact identity, where it is a file of ours.
     pub lock: Option<serde_json::Value>,
+    /// What was found of the server in front of the candidate; empty where it was not probed.
+    #[serde(default)]
+    pub serving: Serving,
+    /// How the recorded requests were adapted to the candidate; empty where they were asked as is.
+    #[serde(default)]
+    pub adapted: Vec<Adaptation>,
     /// Whether the incumbent is a simulated vendor.
     pub is_simulated_incumbent: bool,
     /// Wall time of the replay in milliseconds, and how many generations it took.

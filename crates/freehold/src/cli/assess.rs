@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{certificate, step_lines, verdict};
 use crate::assess::result::Row;
-use crate::assess::{AssessmentResult, Assessor, Divider, Looks, Question, Rerun, Standing};
+use crate::assess::{Adapting, AssessmentResult, Assessor, Divider, Looks, Probing, Question, Rerun, Standing};
 use crate::config::Settings;
 use crate::exit::{Exit, Fault};
 use crate::facts::PriceBook;
@@ -63,6 +63,12 @@ pub(super) struct Arguments {
     /// Do not ask the incumbent again; saves its calls, and leaves its own noise unknown.
     #[arg(long)]
     no_rerun: bool,
+    /// Do not probe the server first for what the step needs (docs/probe.md).
+    #[arg(long)]
+    no_probe: bool,
+    /// Send the requests as they were recorded, not adapted to the candidate's engine (docs/assess.md).
+    #[arg(long)]
+    as_is: bool,
     /// Decide once, when all cases are in, instead of after every case.
     #[arg(long)]
     fixed: bool,
@@ -227,6 +233,8 @@ fn question(arguments: &Arguments, settings: &Settings, (step, candidate): (&str
         seed: arguments.seed,
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
         subsets,
+        probing: if arguments.no_probe { Probing::Never } else { Probing::First },
+        adapting: if arguments.as_is { Adapting::AsIs } else { Adapting::Mechanically },
     })
 }
 

@@ -3,7 +3,7 @@
 use freehold_evidence::Rule;
 
 use super::step_lines;
-use crate::assess::{Assessor, Looks, Outlook, OutlookLine, Question, Rerun};
+use crate::assess::{Adapting, Assessor, Looks, Outlook, OutlookLine, Probing, Question, Rerun};
 use crate::exit::{Exit, Fault};
 use crate::facts::PriceBook;
 use crate::home::Place;
@@ -66,6 +66,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
         seed: 1,
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
         subsets: Vec::new(),
+        probing: Probing::Never,
+        adapting: Adapting::Mechanically,
     };
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
     let outlook = assessor.outlook(&question, target.as_ref())?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Settings;
+use crate::engines::Kind;
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
 use crate::probe::{self, Finding, Kept, Promise, Report, Scope};
@@ -30,6 +31,9 @@ pub(super) struct Arguments {
     /// The environment variable that holds the key [default: the upstream's `key`]
     #[arg(long, value_name = "NAME")]
     key_env: Option<String>,
+    /// What kind of server it is, for remedies that fit it [default: the upstream's `engine`]
+    #[arg(long, value_enum, value_name = "KIND")]
+    engine: Option<Kind>,
     /// Only this promise, by its name in the output; may be given several times.
     #[arg(long = "only", value_name = "PROMISE", value_parser = promise)]
     only: Vec<Promise>,
@@ -74,13 +78,19 @@ async fn probed(place: &Place, settings: &Settings, arguments: &Arguments, scope
         bar.set_message(finding.promise.name());
     };
     let report = match probe::Server::named(settings, (&arguments.server, arguments.model.as_deref()))? {
-        probe::Server::Upstream { base_url, model, key } => {
+        probe::Server::Upstream { base_url, model, key, engine } => {
             let key = match &arguments.key_env {
                 Some(name) => Some(from_environment(name)?),
                 None => key,
             };
             let client = crate::client::Client::new(scope.budget)?;
-            probe::run(probe::Address { client, base_url, key, model }, scope, &progress).await.map_err(fault)
+            probe::run(
+                probe::Address { client, base_url, key, model, engine: arguments.engine.or(engine) },
+                scope,
+                &progress,
+            )
+            .await
+            .map_err(fault)
         }
         probe::Server::Own(model) => {
             let own = probe::Own { settings, home: &place.home()?, program: super::this_program()? };

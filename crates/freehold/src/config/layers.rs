@@ -93,6 +93,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "apis",
             "key",
             "models",
+            "engine",
             "simulated",
             "priced_as",
             "accept_loss",

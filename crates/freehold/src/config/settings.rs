@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Server, StepBudget};
 use crate::assess::Divider;
+use crate::engines::Kind;
 use crate::facts::Sellers;
 
 /// All settings of one start.
@@ -252,6 +253,9 @@ pub struct Upstream {
     /// The models it serves; empty for any.
     #[serde(default)]
     pub models: Vec<String>,
+    /// What kind of server it is, where it serves open models.
+    #[serde(default)]
+    pub engine: Option<Kind>,
     /// Whether it only plays a vendor; said wherever it shows.
     #[serde(default)]
     pub simulated: bool,

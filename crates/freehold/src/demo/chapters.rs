@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use super::stand::{MODELS, Stand, VENDOR};
 use super::{Narrator, Options};
 use crate::assess::result::Row;
-use crate::assess::{Assessor, Looks, Question, Rerun};
+use crate::assess::{Adapting, Assessor, Looks, Probing, Question, Rerun};
 use crate::cli::step_lines;
 use crate::moves;
 use crate::names::ENGINE;
@@ -165,6 +165,9 @@ fn question(step: &str, model: &str, seed: u64) -> anyhow::Result<Question> {
         looks: Looks::Always,
         seed,
         rerun: Rerun::WherePossible,
+        // The engine is this binary, whose own tests see to its promises.
+        probing: Probing::Never,
+        adapting: Adapting::Mechanically,
         subsets: Vec::new(),
     })
 }

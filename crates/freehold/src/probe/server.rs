@@ -10,6 +10,7 @@ use freehold_wire::Api;
 use super::{Address, Finding, Report, Scope};
 use crate::client::Client;
 use crate::config::{BodiesKept, Model, Settings, Upstream};
+use crate::engines::Kind;
 use crate::exit::Fault;
 use crate::names::Target;
 use crate::service::Service;
@@ -28,6 +29,8 @@ pub enum Server<'a> {
         model: String,
         /// The key, where one is known.
         key: Option<Secret>,
+        /// What kind of server it is, where that is known.
+        engine: Option<Kind>,
     },
     /// Our own engine with one model.
     Own(&'a Model),
@@ -42,7 +45,7 @@ impl<'a> Server<'a> {
         if name.starts_with("http://") || name.starts_with("https://") {
             let model = model.ok_or_else(|| Fault::input("no model is named").hint("give --model MODEL"))?;
             let base_url = name.trim_end_matches('/').trim_end_matches("/v1").to_owned();
-            return Ok(Server::Upstream { base_url, model: model.to_owned(), key: None });
+            return Ok(Server::Upstream { base_url, model: model.to_owned(), key: None, engine: None });
         }
         if let Some(upstream) = settings.upstreams.iter().find(|upstream| upstream.name == name) {
             let model = model.or_else(|| upstream.models.first().map(String::as_str));
@@ -67,7 +70,12 @@ impl<'a> Server<'a> {
                 .hint("only that dialect is probed; add it to its `apis` if it speaks it"));
         }
         let key = upstream.key.clone();
-        Ok(Server::Upstream { base_url: upstream.base_url.clone(), model: model.to_owned(), key })
+        Ok(Server::Upstream {
+            base_url: upstream.base_url.clone(),
+            model: model.to_owned(),
+            key,
+            engine: upstream.engine,
+        })
     }
 }
 
@@ -109,7 +117,13 @@ impl Own<'_> {
     ) -> anyhow::Result<Report> {
         let service = Service::start(&self.alone(model), folder, self.program.clone()).await?;
         let base_url = service.listening()[0].to_string();
-        let address = Address { client: Client::new(scope.budget)?, base_url, key: None, model: model.name.clone() };
+        let address = Address {
+            client: Client::new(scope.budget)?,
+            base_url,
+            key: None,
+            model: model.name.clone(),
+            engine: None,
+        };
         let report = super::run(address, scope, progress).await;
         service.stop(DRAIN).await?;
         Ok(report?)

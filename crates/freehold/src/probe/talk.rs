@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Found;
 use super::said::{Said, shown};
 use crate::client::{self, Client, Reply};
+use crate::engines::Kind;
 
 const PATH: &str = "/v1/chat/completions";
 /// What a model that thinks may write beside its answer.
@@ -29,6 +30,8 @@ pub struct Address {
     pub key: Option<freehold_gateway::Secret>,
     /// The model to ask for.
     pub model: String,
+    /// What kind of server it is, where that is known.
+    pub engine: Option<Kind>,
 }
 
 /// The server cannot be probed.
@@ -180,6 +183,11 @@ impl Talk {
         &self.address.model
     }
 
+    /// Returns what kind of server it is, where that is known.
+    pub(super) fn engine(&self) -> Option<Kind> {
+        self.address.engine
+    }
+
     /// Returns when everything must be over.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
@@ -231,7 +239,7 @@ impl Talk {
 
     async fn post(&self, ask: &Ask, how: How) -> Result<Reply, client::Error> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let Address { client, base_url, key, model } = &self.address;
+        let Address { client, base_url, key, model, .. } = &self.address;
         let mut body = ask.body.clone();
         body["model"] = model.as_str().into();
         body["stream"] = (how == How::Streamed).into();

@@ -5,11 +5,13 @@ mod stub;
 
 use std::time::Duration;
 
+use freehold::assess::Serving;
 use freehold::client::Client;
 use freehold::probe::{self, Address, Kept, Promise, Report, Scope};
 
 use self::model::Skill;
 use self::stub::{Fault, Stub};
+use crate::assess::{STEP, import, tickets};
 use crate::running::run;
 
 /// Long enough that no stub runs out of it; how long a probe takes is measured elsewhere.
@@ -29,7 +31,7 @@ fn probed_with(faults: &[Option<Fault>], skill: Skill) -> Vec<Report> {
         for fault in faults {
             let stub = Stub::start(*fault, skill).await;
             let (client, model) = (client.clone(), "stub".to_owned());
-            let address = Address { client, base_url: stub.base_url(), key: None, model };
+            let address = Address { client, base_url: stub.base_url(), key: None, model, engine: None };
             let scope = Scope { promises: Promise::ALL.to_vec(), context_tokens: 8192, budget: BUDGET };
             reports.push(probe::run(address, &scope, &|_| ()).await.unwrap());
         }
@@ -102,13 +104,20 @@ fn the_command_tells_findings_with_their_remedies() {
     let stub = runtime.block_on(Stub::start(Some(Fault::SchemaIgnored), Skill::Able));
     let home = tempfile::tempdir().unwrap();
     let config = format!(
-        "[[upstream]]\nname = \"stub\"\nbase_url = \"{}\"\napis = [\"openai.chat\"]\nmodels = [\"m\"]\n",
+        "[[upstream]]\nname = \"stub\"\nbase_url = \"{}\"\napis = [\"openai.chat\"]\nmodels = [\"m\"]\nengine = \"vllm\"\n",
         stub.base_url()
     );
     std::fs::write(home.path().join("freehold.toml"), config).unwrap();
     let ran = run(home.path(), &["probe", "stub", "--only", "schema", "--only", "stop"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    for words in ["schema  broken", "no JSON", "remedy: ", "stop    kept", "1 kept, 1 broken, 0 cannot tell"] {
+    for words in [
+        "schema  broken",
+        "no JSON",
+        "remedy: vLLM: take vLLM 0.12 or later",
+        "read on 2026-",
+        "stop    kept",
+        "1 kept, 1 broken, 0 cannot tell",
+    ] {
         assert!(ran.stdout.contains(words), "{words} is missing in {}", ran.stdout);
     }
     let ran = run(home.path(), &["probe", "stub/other", "--only", "stop", "--json"]);
@@ -145,4 +154,85 @@ fn a_model_of_our_own_is_probed_behind_its_own_gateway_and_leaves_nothing() {
     assert_eq!(report.address, "our own engine");
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+/// Configures a stub as the candidate of a step with a schema, and assesses it.
+fn assessed(fault: Option<Fault>, more: &[&str]) -> (tempfile::TempDir, serde_json::Value) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
+    let stub = runtime.block_on(Stub::start(fault, Skill::Weak));
+    let home = tempfile::tempdir().unwrap();
+    import(home.path(), &tickets(40));
+    let entry =
+        format!("[[upstream]]\nname = \"stub\"\nbase_url = \"{}\"\napis = [\"openai.chat\"]\n", stub.base_url());
+    std::fs::write(home.path().join("freehold.toml"), entry).unwrap();
+    let row = assess_again(&home, more);
+    (home, row)
+}
+
+fn assess_again(home: &tempfile::TempDir, more: &[&str]) -> serde_json::Value {
+    let arguments = [&["assess", STEP, "--candidate", "stub/m", "--json"], more].concat();
+    let ran = run(home.path(), &arguments);
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr))
+}
+
+fn serving(row: &serde_json::Value) -> Serving {
+    serde_json::from_value(row["serving"].clone()).unwrap()
+}
+
+#[test]
+fn a_fault_that_the_step_needs_is_reported_with_the_verdict_and_one_that_it_does_not_need_is_not() {
+    let (home, row) = assessed(Some(Fault::SchemaIgnored), &[]);
+    let faults: Vec<Promise> = serving(&row).faults().map(|finding| finding.promise).collect();
+    assert_eq!((row["verdict"].as_str(), faults), (Some("not_adequate"), vec![Promise::Schema]), "{row}");
+    let notes = row["notes"].to_string();
+    assert!(notes.contains("not adequate as it is served") && notes.contains("serving fault: schema"), "{notes}");
+    let certified = run(home.path(), &["certificate", "show", STEP, "--json"]).stdout;
+    let certified: serde_json::Value = serde_json::from_str(&certified).unwrap();
+    assert!(certified.to_string().contains("\"schema\":\"broken\""), "{certified}");
+    let (_, row) = assessed(Some(Fault::LogprobsMissing), &[]);
+    assert_eq!(serving(&row).faults().count(), 0, "{row}");
+    assert!(!row["notes"].to_string().contains("as it is served"), "{row}");
+}
+
+#[test]
+fn what_was_found_today_is_taken_again_and_a_probe_can_be_left_out() {
+    let (home, _) = assessed(Some(Fault::SchemaIgnored), &["--fixed"]);
+    let file = home.path().join("probes.json");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, kept.replace("no JSON: ", "seen before: ")).unwrap();
+    // The server is gone by now: only what was kept can say this.
+    let row = assess_again(&home, &["--seed", "2", "--fixed"]);
+    let found = serving(&row);
+    assert!(found.faults().any(|finding| finding.evidence.starts_with("seen before")), "{row}");
+    let row = assess_again(&home, &["--no-probe", "--seed", "3", "--fixed"]);
+    assert_eq!(serving(&row), Serving::default());
+}
+
+#[test]
+fn requests_are_adapted_to_an_engine_that_is_named_unless_they_are_asked_as_is() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
+    let stub = runtime.block_on(Stub::start(Some(Fault::DeveloperRefused), Skill::Weak));
+    let (before, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    import(before.path(), &tickets(30));
+    let calls = std::fs::read_to_string(before.path().join("calls.jsonl")).unwrap();
+    std::fs::write(home.path().join("calls.jsonl"), calls.replace(r#""role":"system""#, r#""role":"developer""#))
+        .unwrap();
+    assert_eq!(run(home.path(), &["import", "calls.jsonl"]).code, 0);
+    let entry = format!(
+        "[[upstream]]\nname = \"stub\"\nbase_url = \"{}\"\napis = [\"openai.chat\"]\nengine = \"vllm\"\n",
+        stub.base_url()
+    );
+    std::fs::write(home.path().join("freehold.toml"), entry).unwrap();
+    let adapted = assess_again(&home, &["--fixed"]);
+    assert_eq!(adapted["adapted"], serde_json::json!(["developer_as_system"]), "{adapted}");
+    assert_eq!(
+        (adapted["failures"]["candidate"].as_u64(), serving(&adapted).faults().count()),
+        (Some(0), 0),
+        "{adapted}"
+    );
+    assert!(adapted["notes"].to_string().contains("the developer's words said as the system's"), "{adapted}");
+    let as_is = assess_again(&home, &["--fixed", "--as-is"]);
+    let faults: Vec<Promise> = serving(&as_is).faults().map(|finding| finding.promise).collect();
+    assert_eq!((as_is["failures"]["candidate"].as_u64(), faults), (Some(30), vec![Promise::DeveloperRole]), "{as_is}");
+    assert_eq!(as_is["adapted"], serde_json::json!([]));
 }

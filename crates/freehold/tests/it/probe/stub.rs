@@ -274,7 +274,8 @@ impl Desk {
         }
         let thought = answer.reasoning.split_whitespace().count();
         let words: Vec<&str> = answer.text.split(' ').filter(|word| !word.is_empty()).collect();
-        let bound = usize::try_from(request["max_tokens"].as_u64().unwrap()).unwrap().saturating_sub(thought);
+        let bound = request["max_tokens"].as_u64().map_or(usize::MAX, |tokens| usize::try_from(tokens).unwrap());
+        let bound = bound.saturating_sub(thought);
         answer.completion_tokens = words.len() + thought;
         if words.len() > bound && !self.has(Fault::MaxTokensIgnored) {
             answer.text = words[..bound].join(" ");

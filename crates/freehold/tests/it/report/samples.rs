@@ -82,6 +82,13 @@ pub(super) fn report() -> Report {
     }
 }
 
+fn lock() -> serde_json::Value {
+    serde_json::json!({
+            "weights_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "architecture": "llama", "quantisation": "Q8_0", "file_bytes": 6_291_456
+    })
+}
+
 fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentResult {
     let cases: Vec<CaseResult> = (0..truth.cases).map(|case| one_case(case, truth, random)).collect();
     let mean = |of: fn(&CaseResult) -> f64| cases.iter().map(of).sum::<f64>() / cases.len().max(1) as f64;
@@ -113,10 +120,9 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
             output_tokens_mean: (index != 2).then_some(38.0),
         },
         subsets: subsets(index),
-        lock: Some(serde_json::json!({
-            "weights_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-            "architecture": "llama", "quantisation": "Q8_0", "file_bytes": 6_291_456
-        })),
+        lock: Some(lock()),
+        serving: freehold::assess::Serving::default(),
+        adapted: Vec::new(),
         is_simulated_incumbent: true,
         replay: ReplayFigures { wall_ms: 42_000, generations: 2 * truth.cases, resumed: 12 * u64::from(index == 1) },
         saved: None,
