@@ -136,7 +136,7 @@ fn parts_of(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Returns whether files with such names are pickles as a rule: programs that run when they are loaded.
-pub(crate) fn is_pickle_name(name: &str) -> bool {
+pub fn is_pickle_name(name: &str) -> bool {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let pickles = ["bin", "pt", "pth", "ckpt", "pkl", "pickle"];
     pickles.iter().any(|pickle| ending.eq_ignore_ascii_case(pickle)) && name != "training_args.bin"

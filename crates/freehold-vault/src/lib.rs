@@ -20,6 +20,7 @@ mod tensors;
 mod types;
 
 pub use canonical::canonical;
+pub use checkpoint::is_pickle_name;
 pub use description::{Description, Format, Part, describe, safetensors_sums};
 pub use digest::{FileDigest, digest};
 pub use error::Error;

@@ -1,12 +1,15 @@
 //! Models on disk: which one is meant, what it is, whether it fits, where it comes from, and its exact identity.
 
 pub(crate) mod chat;
+pub(crate) mod fetch;
 pub(crate) mod fit;
 pub(crate) mod inspect;
 pub(crate) mod lock;
 pub(crate) mod measure;
 pub(crate) mod needs;
+pub(crate) mod pull;
 pub(crate) mod sizes;
+pub(crate) mod source;
 
 use std::path::{Path, PathBuf};
 

@@ -10,8 +10,11 @@ use serde_json::json;
 use crate::config::{Model, Settings};
 use crate::exit::{Exit, Fault};
 use crate::home::Place;
+use crate::models::fetch::Fetcher;
 use crate::models::fit::{self, Answer, Fixed};
 use crate::models::measure::{self, Measured};
+use crate::models::pull::{self, Order};
+use crate::models::source::{self, Source};
 use crate::models::{self, Named, inspect, lock, sizes};
 use crate::report::{self, Align};
 use crate::{service, stdout};
@@ -52,6 +55,8 @@ enum Command {
     },
     /// Say from recorded traffic whether a model fits into memory: at least, likely, at most; ends with 1 where it does not.
     Fit(FitArguments),
+    /// Fetch a model into the home, on from where it stopped, and check it: by address, or from a hub by pinned commit.
+    Pull(PullArguments),
     /// Write the exact identity of a model: digests of weights, tokenizer and template, quantisation, build.
     Lock {
         /// The model: a name, a file, or a folder.
@@ -108,6 +113,27 @@ struct FitArguments {
     told: Told,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  freehold models pull https://example.com/model.gguf --sha256 9f86d0...\n  \
+    freehold models pull hub:OWNER/NAME@0123456789abcdef0123456789abcdef01234567/model-q4_k_m.gguf\n\n\
+    FREEHOLD_HUB_URL names another hub, FREEHOLD_HUB_TOKEN holds a token for it.")]
+struct PullArguments {
+    /// The address, or hub:OWNER/NAME@COMMIT/FILE with the whole commit.
+    #[arg(value_name = "URL|hub:OWNER/NAME@COMMIT/FILE")]
+    source: String,
+    /// What the SHA-256 of the file must be.
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
+    /// The name to keep it under [default: its name there]
+    #[arg(long, value_name = "FILE")]
+    name: Option<String>,
+    /// A folder of the home's models to keep it in, for models of several files.
+    #[arg(long, value_name = "NAME")]
+    folder: Option<String>,
+    #[command(flatten)]
+    told: Told,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Cache {
     F32,
@@ -156,6 +182,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
             Ok(Exit::Done)
         }
         Command::Fit(fit) => run_fit(place, fit),
+        Command::Pull(pull) => run_pull(place, pull),
         Command::Lock { model, out, json } => {
             let (named, model) = look(place, model)?;
             let found = lock::of(&named, &model, &mut progress(model.file_bytes))?;
@@ -284,6 +311,83 @@ fn measured(settings: &Settings, home: &Path, model: &Model) -> anyhow::Result<M
         engine.shutdown().await;
         measured
     })
+}
+
+fn run_pull(place: &Place, arguments: &PullArguments) -> anyhow::Result<Exit> {
+    let Some(order) = arguments.order(place)? else { return Ok(Exit::Done) };
+    let fetcher = Fetcher::new(std::env::var("FREEHOLD_HUB_TOKEN").ok().filter(|_| order.source.commit.is_some()))
+        .map_err(|error| Fault::internal("cannot fetch anything").because(error))?;
+    let bar = ProgressBar::no_length();
+    let mut told = |done: u64, total: Option<u64>| {
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+    };
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let pulled = runtime.block_on(pull::pull(&fetcher, &order, &mut told));
+    bar.finish_and_clear();
+    let pulled = pulled?;
+    if arguments.told.json {
+        stdout::line(serde_json::to_string(&pulled)?)?;
+    } else {
+        stdout::line(pulled.path.display())?;
+        let checked = if pulled.checked { "as expected" } else { "nothing to check it against" };
+        eprintln!("{}, SHA-256 {} ({checked})", sizes::bytes(pulled.bytes), pulled.sha256);
+    }
+    Ok(Exit::Done)
+}
+
+impl PullArguments {
+    /// Checks everything that can be checked before anybody is asked; `None` where the file is there already.
+    fn order(&self, place: &Place) -> Result<Option<Order>, Fault> {
+        let hub = std::env::var("FREEHOLD_HUB_URL").unwrap_or_else(|_| source::HUB.to_owned());
+        let source = Source::parse(&self.source, &hub)?;
+        let name = source::name(self.name.as_deref().unwrap_or(&source.file))?;
+        if freehold_vault::is_pickle_name(&name) {
+            return Err(Fault::input(format!("{name} is a pickle, a program that runs when it is loaded"))
+                .hint("take the publisher's safetensors or a GGUF file instead"));
+        }
+        let sha256 = self.sha256.as_ref().map(|text| text.to_ascii_lowercase());
+        if sha256.as_ref().is_some_and(|text| text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            return Err(Fault::input("--sha256 is no SHA-256").hint("give all 64 hexadecimal digits"));
+        }
+        if source.is_open() && sha256.is_none() {
+            return Err(Fault::input("without encryption anybody on the way could alter the file")
+                .hint("take an https address, or give the digest with --sha256"));
+        }
+        let mut folder = models::folder(&place.home()?);
+        if let Some(below) = &self.folder {
+            folder.push(source::name(below)?);
+        }
+        let order = Order { source, to: folder.join(name), sha256 };
+        Ok(if is_there(&order, self.told)? { None } else { Some(order) })
+    }
+}
+
+/// Returns whether the file lies in its place already; another one there is an error.
+fn is_there(order: &Order, told: Told) -> Result<bool, Fault> {
+    if !order.to.exists() {
+        return Ok(false);
+    }
+    let taken = || Fault::input(format!("{} is there already", order.to.display()));
+    let Some(expected) = &order.sha256 else {
+        return Err(taken().hint("give its digest with --sha256 to check it, or keep the new one under another --name"));
+    };
+    let found =
+        freehold_vault::digest(&order.to, &mut |_| ()).map_err(|error| models::cannot_read(&order.to, error))?;
+    if found.sha256 != *expected {
+        return Err(taken().hint("it is another file: keep the new one under another --name, or delete the old one"));
+    }
+    if told.json {
+        stdout::line(json!({"path": order.to, "bytes": found.bytes, "sha256": found.sha256, "checked": true}))?;
+    } else {
+        stdout::line(order.to.display())?;
+    }
+    eprintln!("it was there already, and is the one expected");
+    Ok(true)
 }
 
 /// Returns what shows how much of so many bytes is done, on a terminal.

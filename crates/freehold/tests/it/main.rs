@@ -24,6 +24,7 @@ mod looks;
 mod models;
 mod moves;
 mod probe;
+mod pull;
 mod real_data;
 mod reloading;
 mod report;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::running::run;
 
 /// A GGUF file of one tensor, complete enough to be described.
-fn gguf(name: &str) -> Vec<u8> {
+pub(crate) fn gguf(name: &str) -> Vec<u8> {
     let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
     let mut bytes = b"GGUF".to_vec();
     bytes.extend(3u32.to_le_bytes());
