@@ -43,6 +43,7 @@ fn request(number: usize, response_format: ResponseFormat) -> Request {
         stream: false,
         stream_usage: false,
         metadata: Vec::new(),
+        one_tool_call: false,
     }
 }
 

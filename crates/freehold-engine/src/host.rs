@@ -153,13 +153,7 @@ impl Engine {
     /// # Errors
     /// No such model, its queue is full, it is down, its worker died, it has no room, or the request does not fit it.
     pub async fn generate(&self, model: &str, request: &Request) -> Result<Generation, Error> {
-        let (entry, permit) = loop {
-            let entry = self.inner.serving(model).await?;
-            // A model that has just made room for another is brought back.
-            if let Some(permit) = entry.permit(&entry.permits, self.inner.config.queue_requests_max)? {
-                break (entry, permit);
-            }
-        };
+        let (entry, permit) = self.inner.admitted(model).await?;
         let order = self.inner.order(request);
         self.inner.begin(model, &entry, (order.id, ToWorker::Generate(order)), permit).await
     }
@@ -182,6 +176,22 @@ impl Engine {
         match counting.await?.next().await {
             Some(Event::Started { prompt_tokens }) => Ok(prompt_tokens),
             other => Err(Error::Protocol { model: model.to_owned(), what: format!("a count ended with {other:?}") }),
+        }
+    }
+
+    /// Returns a vector of length one for each text of a request, and how many tokens the texts have.
+    ///
+    /// They wait their turn with the requests of [`Engine::generate`] and are cancelled by dropping this future.
+    ///
+    /// # Errors
+    /// No such model, its queue is full, it is down, its worker died, or a text is longer than its context.
+    pub async fn embed(&self, model: &str, request: &Request) -> Result<(Vec<Vec<f32>>, u64), Error> {
+        let (entry, permit) = self.inner.admitted(model).await?;
+        let order = self.inner.order(request);
+        let embedding = self.inner.begin(model, &entry, (order.id, ToWorker::Embed(order)), permit);
+        match embedding.await?.next().await {
+            Some(Event::Vectors { vectors, prompt_tokens }) => Ok((vectors, prompt_tokens)),
+            other => Err(Error::Protocol { model: model.to_owned(), what: format!("vectors ended with {other:?}") }),
         }
     }
 
@@ -233,8 +243,8 @@ impl Inner {
             info: Arc::clone(&info),
             last_use: AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed)),
             admitted_max: u32::try_from(admitted_max).unwrap_or(u32::MAX),
-            // A token makes two events at most, and no call makes more tokens than its context holds.
-            events_max: spec.context_tokens as usize * 2 + 64,
+            // A token seldom makes two events and never more than eight, and no call makes more tokens than its context holds.
+            events_max: spec.context_tokens as usize * 8 + 64,
             permits: Arc::new(Semaphore::new(admitted_max)),
             count_permits: Arc::new(Semaphore::new(COUNTS_MAX)),
             commands: commands_tx,
@@ -255,6 +265,17 @@ impl Inner {
             restarts: VecDeque::new(),
         };
         (model, supervisor)
+    }
+
+    /// Returns a model with a place in its queue.
+    async fn admitted(self: &Arc<Self>, name: &str) -> Result<(Arc<Model>, OwnedSemaphorePermit), Error> {
+        loop {
+            let entry = self.serving(name).await?;
+            // A model that has just made room for another is brought back.
+            if let Some(permit) = entry.permit(&entry.permits, self.config.queue_requests_max)? {
+                return Ok((entry, permit));
+            }
+        }
     }
 
     fn order(&self, request: &Request) -> Box<Order> {

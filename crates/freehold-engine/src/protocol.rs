@@ -6,14 +6,15 @@ pub(crate) mod frames;
 
 use std::path::{Path, PathBuf};
 
-use freehold_wire::{Finish, Request, ToolCall, Usage};
+use freehold_wire::{Finish, Request, Usage};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::confine::{Confinement, Layer};
 use crate::model::{Backend, PromptStyle};
 
 /// Raised with every change of the messages below.
-pub(crate) const PROTOCOL_VERSION: u32 = 3;
+pub(crate) const PROTOCOL_VERSION: u32 = 4;
 
 /// The most files that one model may lie in.
 const PARTS_MAX: u32 = 200;
@@ -34,6 +35,8 @@ pub(crate) enum ToWorker {
     Generate(Box<Order>),
     /// Asks how long the prompt of a request is; `Counted` or `Refused` is all that comes of it.
     Count(Box<Order>),
+    /// Asks for the vectors of the texts of a request; `Embedded`, `Refused` or `Failed` is all that comes of it.
+    Embed(Box<Order>),
     Cancel {
         id: u64,
     },
@@ -152,12 +155,32 @@ impl Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WorkerEvent {
-    Started { prompt_tokens: u64 },
-    Counted { prompt_tokens: u64 },
+    Started {
+        prompt_tokens: u64,
+    },
+    Counted {
+        prompt_tokens: u64,
+    },
     Text(String),
     Reasoning(String),
-    ToolCall(ToolCall),
-    Done { finish: Finish, usage: Usage },
+    /// A tool call begins; pieces of its arguments and its end follow before anything else.
+    ToolStart {
+        id: String,
+        name: String,
+    },
+    ToolArguments(String),
+    ToolEnd,
+    /// One vector of length one for each text, in order.
+    Embedded {
+        vectors: Vec<Vec<f32>>,
+        prompt_tokens: u64,
+    },
+    /// The log probabilities of the tokens of the next piece of text, in the spelling of Chat Completions.
+    Logprobs(Vec<Value>),
+    Done {
+        finish: Finish,
+        usage: Usage,
+    },
     Refused(String),
     Failed(String),
     Cancelled,

@@ -86,8 +86,6 @@ pub(crate) enum CallError {
     AnswerTooLarge { upstream: String, limit: usize },
     #[error("{0}{place}", place = translation_place(.0))]
     Translation(#[from] translate::Error),
-    #[error("{by} does not offer {what}")]
-    NotOffered { what: &'static str, by: String },
     #[error("field {field} refers to what only its vendor keeps, and {by} is to answer: send the whole input instead")]
     NotKept { field: &'static str, by: String },
     #[error("{0}")]
@@ -137,9 +135,7 @@ impl CallError {
             CallError::Resting { .. } => StatusCode::SERVICE_UNAVAILABLE,
             CallError::Coding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             CallError::Route(route::Error::NoUpstream { .. } | route::Error::NoPassage { .. }) => StatusCode::NOT_FOUND,
-            CallError::Route(route::Error::ApiNotSpoken { .. }) | CallError::NotOffered { .. } => {
-                StatusCode::NOT_IMPLEMENTED
-            }
+            CallError::Route(route::Error::ApiNotSpoken { .. }) => StatusCode::NOT_IMPLEMENTED,
             CallError::Route(route::Error::Vectors { .. }) => StatusCode::CONFLICT,
             CallError::Route(route::Error::UnknownUpstream { .. }) | CallError::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use serde_json::Value;
 
 use freehold_engine::{Engine, Event, Generation};
-use freehold_wire::write::{self, Head, StreamWriter};
+use freehold_wire::stream::ToolKind;
+use freehold_wire::write::{self, Head, StreamWriter, VectorForm};
 use freehold_wire::{Request, Usage};
 
 use crate::error::CallError;
@@ -25,11 +27,11 @@ pub(crate) struct Asked<'a> {
 pub(crate) async fn whole(engine: &Engine, asked: Asked<'_>, head: &Head) -> Result<(Bytes, Option<Usage>), CallError> {
     let answering = async {
         let generation = engine.generate(asked.model, asked.request).await?;
-        generation.collect().await
+        generation.collect_with_logprobs().await
     };
     let timed = tokio::time::timeout(asked.first_byte_timeout, answering).await;
-    let answer = timed.map_err(|_| too_late(asked))?.map_err(|source| failed(asked.model, source))?;
-    let body = write::whole(asked.request.api, head, &answer);
+    let (answer, logprobs) = timed.map_err(|_| too_late(asked))?.map_err(|source| failed(asked.model, source))?;
+    let body = write::whole_with_logprobs(asked.request.api, head, &answer, logprobs);
     Ok((body.into(), answer.usage))
 }
 
@@ -39,12 +41,22 @@ pub(crate) async fn count(engine: &Engine, asked: Asked<'_>) -> Result<u64, Call
     timed.map_err(|_| too_late(asked))?.map_err(|source| failed(asked.model, source))
 }
 
+/// Returns the vectors of a request for embeddings, spelt out, and how many tokens its texts have.
+pub(crate) async fn embed(engine: &Engine, asked: Asked<'_>, body: &[u8]) -> Result<(Bytes, u64), CallError> {
+    let timed = tokio::time::timeout(asked.first_byte_timeout, engine.embed(asked.model, asked.request)).await;
+    let made = timed.map_err(|_| too_late(asked))?;
+    let (vectors, tokens) = made.map_err(|source| failed(asked.model, source))?;
+    let form = VectorForm::asked_in(body);
+    Ok((write::vectors(asked.model, &vectors, (form, tokens)).into(), tokens))
+}
+
 /// Begins a streamed answer of the engine; what fails before the first content is still an error and not a stream.
 pub(crate) async fn streamed(engine: &Engine, asked: Asked<'_>, head: Head) -> Result<Source, CallError> {
     let opening = async {
         let generation = engine.generate(asked.model, asked.request).await.map_err(|e| failed(asked.model, e))?;
         let writer = StreamWriter::new(asked.request.api, head);
-        let mut telling = Telling { generation, writer, model: asked.model.to_owned(), first: None, is_over: false };
+        let model = asked.model.to_owned();
+        let mut telling = Telling { generation, writer, model, first: None, logprobs: Vec::new(), is_over: false };
         telling.first = Some(telling.open().await?);
         Ok(telling)
     };
@@ -62,6 +74,8 @@ struct Telling {
     writer: StreamWriter,
     model: String,
     first: Option<Piece>,
+    /// Of tokens whose text is still to come.
+    logprobs: Vec<Value>,
     is_over: bool,
 }
 
@@ -102,13 +116,22 @@ impl Telling {
 
     fn spell(&mut self, event: Event) -> Piece {
         let bytes = match event {
-            Event::Started { .. } => Vec::new(),
-            Event::Text(piece) => self.writer.text(&piece),
+            Event::Started { .. } | Event::Vectors { .. } => Vec::new(),
+            // They come before the piece whose tokens they are of; what is left at the end has no piece of its own.
+            Event::Logprobs(tokens) => {
+                self.logprobs.extend(tokens);
+                Vec::new()
+            }
+            Event::Text(piece) => self.writer.text_with(&piece, std::mem::take(&mut self.logprobs)),
             Event::Reasoning(piece) => self.writer.reasoning(&piece),
-            Event::ToolCall(call) => self.writer.tool_call(&call),
+            Event::ToolStart { id, name } => self.writer.begin_tool_call(&id, &name, ToolKind::Function),
+            Event::ToolArguments(piece) => self.writer.tool_call_arguments(&piece),
+            Event::ToolEnd => self.writer.end_tool_call(),
             Event::Done { finish, usage } => {
                 let ending = Ending { usage: Some(usage), ..Ending::default() };
-                return Piece { bytes: self.writer.finish(finish, usage).into(), ending: Some(ending) };
+                let mut bytes = self.writer.text_with("", std::mem::take(&mut self.logprobs));
+                bytes.extend(self.writer.finish(finish, usage));
+                return Piece { bytes: bytes.into(), ending: Some(ending) };
             }
             Event::Failed(source) => {
                 let error = failed(&self.model, source);

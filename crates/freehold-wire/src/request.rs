@@ -32,6 +32,9 @@ pub struct Request {
     pub stream_usage: bool,
     /// Caller-chosen marks: OpenAI `metadata` entries, Anthropic `metadata.user_id` (as `user_id`), in order.
     pub metadata: Vec<(String, String)>,
+    /// Whether at most one tool may be called (`parallel_tool_calls: false`, Anthropic's `disable_parallel_tool_use`).
+    #[serde(default)]
+    pub one_tool_call: bool,
 }
 
 /// Who speaks a turn.
@@ -128,6 +131,10 @@ pub struct Sampling {
     pub seed: Option<u64>,
     /// Texts that end the answer; they are not part of it.
     pub stop: Vec<String>,
+    /// How many likely tokens are told beside each token of the text with their log probabilities; 0 tells the token's
+    /// own only, `None` nothing.
+    #[serde(default)]
+    pub top_logprobs: Option<u32>,
 }
 
 impl Message {

@@ -96,7 +96,22 @@ fn common(api: Api, json: &Json<'_>) -> Result<Request, Fault> {
         stream: json.optional_bool("stream")?.unwrap_or_default(),
         stream_usage: false,
         metadata: metadata(json)?,
+        one_tool_call: one_tool_call(json)?,
     })
+}
+
+/// Reads whether calls of several tools at once are ruled out, in every spelling.
+fn one_tool_call(json: &Json<'_>) -> Result<bool, Fault> {
+    if let Some(is_parallel) = json.optional_bool("parallel_tool_calls")? {
+        return Ok(!is_parallel);
+    }
+    match json.get("tool_choice") {
+        Some(choice @ Json::Object(_)) => {
+            let disabled = choice.optional_bool("disable_parallel_tool_use").within("tool_choice")?;
+            Ok(disabled.unwrap_or_default())
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Reads a request for vectors: each text is a part of one turn; tokens instead of text are kept as they are.

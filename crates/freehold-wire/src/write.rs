@@ -5,8 +5,10 @@ mod chat;
 mod messages;
 mod responses;
 pub(crate) mod tool_id;
+mod vectors;
 
 pub(crate) use block::Ended;
+pub use vectors::{VectorForm, vectors};
 
 use serde_json::Value;
 
@@ -34,6 +36,12 @@ pub struct Head {
 /// `{"arguments": TEXT}`. Of an API that is no dialect, [`Api::dialect`] is written.
 pub fn whole(api: Api, head: &Head, answer: &Answer) -> Vec<u8> {
     whole_content(api, head, &Content::of_answer(answer))
+}
+
+/// Returns the body of a whole answer as [`whole`] does, with the log probabilities of its text's tokens, in the spelling
+/// of Chat Completions; Anthropic's dialect has no place for them.
+pub fn whole_with_logprobs(api: Api, head: &Head, answer: &Answer, logprobs: Vec<Value>) -> Vec<u8> {
+    whole_content(api, head, &Content::of_answer(answer).with_logprobs(logprobs))
 }
 
 /// Returns the body of the whole answer that these events tell.
@@ -98,7 +106,7 @@ impl StreamWriter {
     }
 
     /// Returns the events of a piece of text with the log probabilities of its tokens, which Anthropic's dialect has not.
-    pub(crate) fn text_with(&mut self, piece: &str, logprobs: Vec<Value>) -> Vec<u8> {
+    pub fn text_with(&mut self, piece: &str, logprobs: Vec<Value>) -> Vec<u8> {
         match &mut self.form {
             _ if piece.is_empty() && logprobs.is_empty() => Vec::new(),
             Form::Chat(state) => state.text(&self.head, piece, &logprobs),

@@ -1,6 +1,7 @@
 //! The stream of events of one call, as its asker sees it.
 
 use freehold_wire::{Answer, Finish, ToolCall, Usage};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::Error;
@@ -18,8 +19,26 @@ pub enum Event {
     Text(String),
     /// A piece of the reasoning.
     Reasoning(String),
-    /// A whole call of a tool.
-    ToolCall(ToolCall),
+    /// A call of a tool begins; pieces of its arguments and its end follow before anything else.
+    ToolStart {
+        /// The id of the call.
+        id: String,
+        /// The tool's name.
+        name: String,
+    },
+    /// A piece of the arguments of the tool call under way.
+    ToolArguments(String),
+    /// The tool call under way ends.
+    ToolEnd,
+    /// The log probabilities of the tokens of the next piece of text, in the spelling of Chat Completions.
+    Logprobs(Vec<Value>),
+    /// The vectors that were asked for, of length one each, in the order of their texts; nothing follows.
+    Vectors {
+        /// One for each text.
+        vectors: Vec<Vec<f32>>,
+        /// Tokens of all texts.
+        prompt_tokens: u64,
+    },
     /// It is finished.
     Done {
         /// Why.
@@ -29,6 +48,29 @@ pub enum Event {
     },
     /// It failed; nothing follows.
     Failed(Error),
+}
+
+impl Event {
+    /// Adds what the event tells to an answer in the making; a failure adds nothing.
+    pub fn add_to(self, answer: &mut Answer) {
+        match self {
+            Event::Text(piece) => answer.text.push_str(&piece),
+            Event::Reasoning(piece) => answer.reasoning.push_str(&piece),
+            Event::ToolStart { id, name } => {
+                answer.tool_calls.push(ToolCall { id, name, arguments: String::new() });
+            }
+            Event::ToolArguments(piece) => {
+                if let Some(call) = answer.tool_calls.last_mut() {
+                    call.arguments.push_str(&piece);
+                }
+            }
+            Event::Done { finish, usage } => {
+                answer.finish = Some(finish);
+                answer.usage = Some(usage);
+            }
+            Event::Started { .. } | Event::Vectors { .. } | Event::ToolEnd | Event::Logprobs(_) | Event::Failed(_) => {}
+        }
+    }
 }
 
 /// A call in flight; dropping it cancels the call.
@@ -76,7 +118,7 @@ impl Generation {
         let event = self.events.recv().await;
         // A supervisor that ends without a word was stopped.
         let event = event.unwrap_or_else(|| Event::Failed(Error::Unloaded { model: self.model.clone() }));
-        self.is_over = matches!(event, Event::Done { .. } | Event::Failed(_));
+        self.is_over = matches!(event, Event::Done { .. } | Event::Vectors { .. } | Event::Failed(_));
         Some(event)
     }
 
@@ -84,22 +126,26 @@ impl Generation {
     ///
     /// # Errors
     /// The call failed; what was generated before is lost.
-    pub async fn collect(mut self) -> Result<Answer, Error> {
+    pub async fn collect(self) -> Result<Answer, Error> {
+        Ok(self.collect_with_logprobs().await?.0)
+    }
+
+    /// Waits for the end and returns the whole answer with the log probabilities of its text's tokens, of which there are
+    /// none unless the request asked for them.
+    ///
+    /// # Errors
+    /// The call failed; what was generated before is lost.
+    pub async fn collect_with_logprobs(mut self) -> Result<(Answer, Vec<Value>), Error> {
         let mut answer = Answer { model: self.model.clone(), ..Answer::default() };
+        let mut logprobs = Vec::new();
         while let Some(event) = self.next().await {
             match event {
-                Event::Started { .. } => {}
-                Event::Text(text) => answer.text.push_str(&text),
-                Event::Reasoning(text) => answer.reasoning.push_str(&text),
-                Event::ToolCall(call) => answer.tool_calls.push(call),
-                Event::Done { finish, usage } => {
-                    answer.finish = Some(finish);
-                    answer.usage = Some(usage);
-                }
+                Event::Logprobs(tokens) => logprobs.extend(tokens),
                 Event::Failed(error) => return Err(error),
+                event => event.add_to(&mut answer),
             }
         }
-        Ok(answer)
+        Ok((answer, logprobs))
     }
 }
 

@@ -254,7 +254,11 @@ impl Supervisor {
             }
             WorkerEvent::Text(text) => Event::Text(text),
             WorkerEvent::Reasoning(text) => Event::Reasoning(text),
-            WorkerEvent::ToolCall(call) => Event::ToolCall(call),
+            WorkerEvent::ToolStart { id, name } => Event::ToolStart { id, name },
+            WorkerEvent::ToolArguments(piece) => Event::ToolArguments(piece),
+            WorkerEvent::ToolEnd => Event::ToolEnd,
+            WorkerEvent::Embedded { vectors, prompt_tokens } => Event::Vectors { vectors, prompt_tokens },
+            WorkerEvent::Logprobs(tokens) => Event::Logprobs(tokens),
             WorkerEvent::Done { finish, usage } => Event::Done { finish, usage },
             WorkerEvent::Refused(what) => Event::Failed(Error::Refused { model: self.spec.name.clone(), what }),
             WorkerEvent::Failed(what) => {
@@ -265,7 +269,7 @@ impl Supervisor {
                 return ControlFlow::Continue(());
             }
         };
-        let is_last = is_count || matches!(event, Event::Done { .. } | Event::Failed(_));
+        let is_last = is_count || matches!(event, Event::Done { .. } | Event::Vectors { .. } | Event::Failed(_));
         let Some(call) = self.calls.get_mut(&id) else { return ControlFlow::Continue(()) };
         call.events_sent += 1;
         // The channel holds more events than a call can make; a closed one was cancelled by its receiver.

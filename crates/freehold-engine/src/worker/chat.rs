@@ -13,6 +13,8 @@ use minijinja::{Environment, ErrorKind, Value};
 
 use freehold_wire::Request;
 
+use crate::worker::output::Manner;
+
 /// Instructions that a template may execute.
 const FUEL: u64 = 20_000_000;
 /// The longest template, in bytes.
@@ -24,6 +26,7 @@ const PROMPT_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Template {
     environment: Environment<'static>,
     knows_tools: bool,
+    manner: Manner,
     bos: String,
     eos: String,
 }
@@ -35,6 +38,7 @@ impl Template {
             return Err(format!("the chat template is {} bytes long, the limit is {TEMPLATE_BYTES_MAX}", source.len()));
         }
         let knows_tools = source.contains("tools");
+        let manner = Manner::of_template(&source);
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.expect("the usual delimiters are valid"));
@@ -47,7 +51,12 @@ impl Template {
         environment
             .add_template_owned("chat", source)
             .map_err(|error| format!("the chat template does not compile: {}", explain(&error)))?;
-        Ok(Template { environment, knows_tools, bos, eos })
+        Ok(Template { environment, knows_tools, manner, bos, eos })
+    }
+
+    /// Returns how a model that this template was written for writes.
+    pub(crate) fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// Returns the prompt for `request`, ending where the model is to go on.

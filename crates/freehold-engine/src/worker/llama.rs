@@ -5,6 +5,7 @@
 
 mod batch;
 mod constraint;
+mod embedder;
 mod grammar;
 mod job;
 mod load;
@@ -13,6 +14,7 @@ mod prompt;
 mod sampler;
 mod slot;
 mod slots;
+mod told;
 mod vocabulary;
 
 use std::collections::VecDeque;
@@ -22,13 +24,16 @@ use llama_cpp_2::context::LlamaContext;
 
 use crate::protocol::{Facts, LoadOrder, Order, WorkerEvent};
 use crate::worker::backend::{Events, Wish};
-use crate::worker::output::{Output, THINK_OPEN};
+use crate::worker::chat::Template;
+use crate::worker::output::{Manner, Output};
 use batch::Batch;
 use constraint::Constraints;
+use embedder::Embedder;
 use job::Job;
 use prompt::Prompts;
 use sampler::Sampler;
 use slots::Slots;
+use told::Told;
 use vocabulary::Vocabulary;
 
 /// A loaded model and the calls on it.
@@ -41,21 +46,26 @@ pub(crate) struct Llama {
     batch: Batch,
     slots: Slots,
     waiting: VecDeque<Job>,
+    embedder: Embedder,
+    threads: u32,
 }
 
 impl Llama {
     /// Loads a GGUF file.
     pub(crate) fn load(order: &LoadOrder) -> Result<(Llama, Facts), String> {
         let (parts, facts) = load::open(order)?;
+        let manner = parts.template.as_ref().map_or(Manner::PLAIN, Template::manner);
         let llama = Llama {
             batch: Batch::new(parts.batch_tokens),
             context_tokens: facts.context_tokens as usize,
-            constraints: Constraints::new(parts.model)?,
-            vocabulary: Vocabulary(parts.model),
+            constraints: Constraints::new(parts.model, manner)?,
+            vocabulary: Vocabulary { model: parts.model, manner },
             prompts: Prompts { model: parts.model, template: parts.template },
             context: parts.context,
             slots: Slots::new(facts.slots),
             waiting: VecDeque::new(),
+            embedder: Embedder::new(parts.model, facts.context_tokens as usize),
+            threads: facts.threads,
         };
         Ok((llama, facts))
     }
@@ -76,11 +86,14 @@ impl Llama {
         if request.sampling.max_tokens == Some(0) {
             return Err("it asks for no tokens at all".to_owned());
         }
-        let constraint = self.constraints.of(&request)?;
-        let mut output = Output::new(&request, format!("{seed:016x}{id}"));
+        let manner = self.vocabulary.manner;
+        let is_thinking = text.trim_end().ends_with(manner.thoughts.0);
+        let constraint = self.constraints.of(&request, is_thinking)?;
+        let mut output = Output::new(&request, manner, format!("{seed:016x}{id}"));
         if constraint.as_ref().is_some_and(|constraint| constraint.is_json_only) {
             output.without_reasoning();
-        } else if text.trim_end().ends_with(THINK_OPEN) {
+        }
+        if is_thinking {
             output.begin_reasoning();
         }
         self.waiting.push_back(Job {
@@ -92,6 +105,7 @@ impl Llama {
             row: None,
             sampler: Sampler::new(&request.sampling, seed),
             constraint,
+            told: request.sampling.top_logprobs.map(|count| Told::new(count as usize)),
             output,
         });
         Ok(())
@@ -103,20 +117,32 @@ impl Llama {
         Ok(prompt.len() as u64)
     }
 
+    /// Queues a request for vectors.
+    pub(crate) fn embed(&mut self, order: &Order) -> Result<(), String> {
+        let (model, tokens, threads) = (self.embedder.model, self.embedder.text_tokens_max, self.threads);
+        self.embedder.admit(order.id, &order.request, || load::embedding_context(model, tokens, threads))
+    }
+
     /// Lets go of a call; its slot keeps what was read.
     pub(crate) fn cancel(&mut self, id: u64) {
         self.waiting.retain(|job| job.id != id);
+        self.embedder.cancel(id);
         for slot in &mut self.slots.all {
             slot.job.take_if(|job| job.id == id);
         }
     }
 
     pub(crate) fn wish(&self) -> Wish {
-        if self.waiting.is_empty() && self.slots.are_idle() { Wish::Never } else { Wish::Now }
+        if self.waiting.is_empty() && self.slots.are_idle() && self.embedder.is_idle() {
+            Wish::Never
+        } else {
+            Wish::Now
+        }
     }
 
     /// Takes all running calls one step on.
     pub(crate) fn step(&mut self, events: &mut Events) {
+        self.embedder.step(events);
         self.place_waiting(events);
         self.batch.fill(&mut self.slots.all);
         if self.batch.tokens.n_tokens() == 0 {

@@ -2,31 +2,55 @@
 //!
 //! Nothing is given out that a later token could still turn into a marker or a stop text.
 
-use freehold_wire::{Request, ToolCall, ToolChoice};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+mod call_reader;
+#[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "only weights come with a template"))]
+pub(crate) mod family;
+mod json_scan;
+
+use freehold_wire::{Request, ToolChoice};
 
 use crate::protocol::WorkerEvent;
+use call_reader::{CallReader, Found, Reading};
+use family::{Family, HERMES, THINK};
 
-/// Opens a tool call in the form of the Hermes models, which Qwen and others share.
-pub(crate) const TOOL_OPEN: &str = "<tool_call>";
-/// Closes a tool call.
-pub(crate) const TOOL_CLOSE: &str = "</tool_call>";
-/// Opens reasoning.
-pub(crate) const THINK_OPEN: &str = "<think>";
-/// Closes reasoning.
-pub(crate) const THINK_CLOSE: &str = "</think>";
+/// How a model writes what is no text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) family: Family,
+    /// What opens and closes reasoning.
+    pub(crate) thoughts: (&'static str, &'static str),
+}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Manner {
+    /// The manner of the Hermes models, and of models without a template.
+    pub(crate) const PLAIN: Manner = Manner { family: HERMES, thoughts: THINK };
+
+    /// Returns whether a control token with this text is part of a marker.
+    #[cfg(feature = "llama")]
+    pub(crate) fn has_token(&self, text: &[u8]) -> bool {
+        let (think, thought) = self.thoughts;
+        let is_within = |marker: &str| marker.as_bytes().windows(text.len()).any(|part| part == text);
+        !text.is_empty() && self.family.markers().chain([think, thought]).any(is_within)
+    }
+
+    /// Returns the manner that a chat template asks for.
+    #[cfg(any(feature = "llama", test))]
+    pub(crate) fn of_template(template: &str) -> Manner {
+        Manner { family: Family::of_template(template), thoughts: family::thoughts_of_template(template) }
+    }
+}
+
+#[derive(Debug)]
 enum Place {
     Text,
     Reasoning,
-    ToolCall,
+    ToolCall(CallReader),
 }
 
 /// The answer of one call in the making.
 #[derive(Debug)]
 pub(crate) struct Output {
+    manner: Manner,
     /// Bytes that are not yet a whole character.
     cut: Vec<u8>,
     /// Characters that may still turn out to be a stop text.
@@ -35,27 +59,32 @@ pub(crate) struct Output {
     /// Characters that may still turn out to be a marker.
     unmarked: String,
     place: Place,
-    has_tools: bool,
+    /// The tools that may be called.
+    tools: Vec<String>,
     has_reasoning: bool,
     /// Whether white space is dropped until something else comes.
     at_seam: bool,
+    /// Whether nothing was said yet but reasoning and calls, so that a call without a marker may begin.
+    may_begin_bare: bool,
     id_base: String,
     tool_calls: usize,
 }
 
 impl Output {
-    /// Returns the empty answer to `request`; tool calls are named after `id_base`.
-    pub(crate) fn new(request: &Request, id_base: String) -> Output {
-        let has_tools = !request.tools.is_empty() && request.tool_choice != ToolChoice::None;
+    /// Returns the empty answer to `request` by a model of this manner; tool calls are named after `id_base`.
+    pub(crate) fn new(request: &Request, manner: Manner, id_base: String) -> Output {
+        let may_call = request.tool_choice != ToolChoice::None;
         Output {
+            manner,
             cut: Vec::new(),
             unstopped: String::new(),
             stops: request.sampling.stop.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
             unmarked: String::new(),
             place: Place::Text,
-            has_tools,
+            tools: request.tools.iter().filter(|_| may_call).map(|tool| tool.name.clone()).collect(),
             has_reasoning: true,
             at_seam: false,
+            may_begin_bare: true,
             id_base,
             tool_calls: 0,
         }
@@ -72,6 +101,24 @@ impl Output {
     #[cfg(feature = "llama")]
     pub(crate) fn without_reasoning(&mut self) {
         self.has_reasoning = false;
+    }
+
+    /// Returns whether the answer is at its text, and not at reasoning or a tool call.
+    #[cfg(feature = "llama")]
+    pub(crate) fn is_at_text(&self) -> bool {
+        matches!(self.place, Place::Text)
+    }
+
+    /// Returns whether the answer is at its reasoning.
+    #[cfg(feature = "llama")]
+    pub(crate) fn is_at_reasoning(&self) -> bool {
+        matches!(self.place, Place::Reasoning)
+    }
+
+    /// Returns how many bytes were taken and not given out yet.
+    #[cfg(feature = "llama")]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.cut.len() + self.unstopped.len() + self.unmarked.len()
     }
 
     pub(crate) fn has_called_tools(&self) -> bool {
@@ -103,62 +150,130 @@ impl Output {
         rest.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.cut)));
         self.mark(&rest, events);
         let rest = std::mem::take(&mut self.unmarked);
-        match self.place {
-            Place::ToolCall => self.close_tool_call(&rest, "", events),
-            Place::Text | Place::Reasoning => self.give(&rest, events),
+        match std::mem::replace(&mut self.place, Place::Text) {
+            Place::Text => self.give(&rest, events),
+            Place::Reasoning => {
+                self.place = Place::Reasoning;
+                self.give(&rest, events);
+            }
+            Place::ToolCall(reader) if reader.is_amid_arguments() => events.push(WorkerEvent::ToolEnd),
+            Place::ToolCall(reader) => {
+                if let Some(body) = reader.untold() {
+                    self.give_back(&body, events);
+                }
+            }
         }
     }
 
     fn mark(&mut self, text: &str, events: &mut Vec<WorkerEvent>) {
         self.unmarked.push_str(text);
-        loop {
-            let markers = self.markers();
-            let found = markers.iter().filter_map(|marker| self.unmarked.find(marker).map(|at| (at, *marker))).min();
-            let Some((at, marker)) = found else { break };
+        while match &self.place {
+            Place::ToolCall(_) => self.read_call(events),
+            Place::Text | Place::Reasoning => self.enters_bare_call() || self.pass_marker(events),
+        } {}
+    }
+
+    /// Lets the reader take what has come; returns whether the call is over and there may be more.
+    fn read_call(&mut self, events: &mut Vec<WorkerEvent>) -> bool {
+        let Place::ToolCall(reader) = &mut self.place else { return false };
+        let mut found = Vec::new();
+        let reading = reader.push(&std::mem::take(&mut self.unmarked), &mut found);
+        for found in found {
+            events.push(match found {
+                Found::Name(name) => {
+                    self.tool_calls += 1;
+                    WorkerEvent::ToolStart { id: format!("call_{}_{}", self.id_base, self.tool_calls), name }
+                }
+                Found::Arguments(piece) => WorkerEvent::ToolArguments(piece),
+                Found::End => WorkerEvent::ToolEnd,
+            });
+        }
+        match reading {
+            Reading::GoesOn => return false,
+            Reading::Over(rest) => {
+                self.unmarked = rest;
+                self.at_seam = true;
+                self.may_begin_bare = true;
+                self.place = Place::Text;
+            }
+            Reading::NoCall(body) => {
+                self.place = Place::Text;
+                self.give_back("", events);
+                self.unmarked = body;
+            }
+        }
+        true
+    }
+
+    /// Gives out, as the text that it is, what looked like a call.
+    fn give_back(&mut self, body: &str, events: &mut Vec<WorkerEvent>) {
+        self.at_seam = false;
+        self.may_begin_bare = false;
+        self.give(&format!("{}{body}", self.manner.family.open), events);
+    }
+
+    /// Begins a call that has no marker, where one may stand.
+    fn enters_bare_call(&mut self) -> bool {
+        let family = self.manner.family;
+        let may_begin = self.may_begin_bare && !self.tools.is_empty() && matches!(self.place, Place::Text);
+        if !may_begin || !family.open.is_empty() || !self.unmarked.trim_start().starts_with('{') {
+            return false;
+        }
+        self.place = Place::ToolCall(CallReader::new(family.body, &self.tools));
+        true
+    }
+
+    /// Goes past the next marker, or gives out what cannot be part of one; returns whether there may be more.
+    fn pass_marker(&mut self, events: &mut Vec<WorkerEvent>) -> bool {
+        let markers = self.markers();
+        let found = markers.iter().filter_map(|marker| self.unmarked.find(marker).map(|at| (at, *marker))).min();
+        if let Some((at, marker)) = found {
             let rest = self.unmarked.split_off(at + marker.len());
             let mut before = std::mem::replace(&mut self.unmarked, rest);
             before.truncate(at);
-            self.pass(marker, &before, events);
+            self.give(&before, events);
+            self.pass(marker);
+            return true;
         }
-        if self.place == Place::ToolCall {
-            return;
-        }
-        let kept = self.markers().iter().map(|marker| overlap(&self.unmarked, marker)).max().unwrap_or(0);
+        let kept = markers.iter().map(|marker| overlap(&self.unmarked, marker)).max().unwrap_or(0);
         let free = self.unmarked.len() - kept;
         let text: String = self.unmarked.drain(..free).collect();
         self.give(&text, events);
+        false
     }
 
     /// The markers that may come next.
-    fn markers(&self) -> &'static [&'static str] {
-        match (self.place, self.has_tools, self.has_reasoning) {
-            (Place::Reasoning, ..) => &[THINK_CLOSE],
-            (Place::ToolCall, ..) => &[TOOL_CLOSE],
-            (Place::Text, true, true) => &[THINK_OPEN, TOOL_OPEN],
-            (Place::Text, true, false) => &[TOOL_OPEN],
-            (Place::Text, false, true) => &[THINK_OPEN],
-            (Place::Text, false, false) => &[],
+    fn markers(&self) -> Vec<&'static str> {
+        let (think, thought) = self.manner.thoughts;
+        if matches!(self.place, Place::Reasoning) {
+            return vec![thought];
         }
+        let mut markers = Vec::new();
+        if self.has_reasoning {
+            markers.push(think);
+        }
+        if !self.tools.is_empty() {
+            let family = &self.manner.family;
+            markers.extend(Some(family.open).filter(|open| !open.is_empty()));
+            markers.extend(Some(family.lead).filter(|lead| !lead.is_empty()));
+            if self.tool_calls > 0 {
+                markers.extend(family.brackets());
+            }
+        }
+        markers
     }
 
-    /// Goes past a marker that `before` led up to.
-    fn pass(&mut self, marker: &str, before: &str, events: &mut Vec<WorkerEvent>) {
-        let next = match marker {
-            TOOL_CLOSE => {
-                self.close_tool_call(before, TOOL_CLOSE, events);
-                Place::Text
-            }
-            _ => {
-                self.give(before, events);
-                match marker {
-                    TOOL_OPEN => Place::ToolCall,
-                    THINK_OPEN => Place::Reasoning,
-                    _ => Place::Text,
-                }
-            }
-        };
-        self.place = next;
+    fn pass(&mut self, marker: &str) {
+        let (think, thought) = self.manner.thoughts;
+        let family = self.manner.family;
         self.at_seam = true;
+        self.place = if marker == think {
+            Place::Reasoning
+        } else if marker == family.open && marker != thought {
+            Place::ToolCall(CallReader::new(family.body, &[]))
+        } else {
+            Place::Text
+        };
     }
 
     fn give(&mut self, text: &str, events: &mut Vec<WorkerEvent>) {
@@ -167,34 +282,13 @@ impl Output {
             return;
         }
         self.at_seam = false;
-        events.push(match self.place {
-            Place::Reasoning => WorkerEvent::Reasoning(text.to_owned()),
-            Place::Text | Place::ToolCall => WorkerEvent::Text(text.to_owned()),
-        });
-    }
-
-    /// Reads a tool call that ended with `close`; what is none is given out as the text that it is.
-    fn close_tool_call(&mut self, body: &str, close: &str, events: &mut Vec<WorkerEvent>) {
-        if let Ok(written) = serde_json::from_str::<WrittenCall<'_>>(body.trim()) {
-            self.tool_calls += 1;
-            events.push(WorkerEvent::ToolCall(ToolCall {
-                id: format!("call_{}_{}", self.id_base, self.tool_calls),
-                name: written.name,
-                arguments: written.arguments.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned()),
-            }));
+        if matches!(self.place, Place::Reasoning) {
+            events.push(WorkerEvent::Reasoning(text.to_owned()));
         } else {
-            self.at_seam = false;
-            self.give(&format!("{TOOL_OPEN}{body}{close}"), events);
+            self.may_begin_bare &= text.trim().is_empty();
+            events.push(WorkerEvent::Text(text.to_owned()));
         }
     }
-}
-
-/// A tool call as models write it; the arguments stay as written.
-#[derive(Deserialize)]
-struct WrittenCall<'a> {
-    name: String,
-    #[serde(borrow, alias = "parameters")]
-    arguments: Option<&'a RawValue>,
 }
 
 /// Takes all whole characters; bytes that can never become one are replaced.
@@ -253,12 +347,22 @@ mod tests {
             stream: false,
             stream_usage: false,
             metadata: Vec::new(),
+            one_tool_call: false,
         }
     }
 
     /// Feeds `bytes` in pieces of `size` and returns text, reasoning, tool calls, and whether a stop was reached.
     fn read(request: &Request, bytes: &[u8], size: usize) -> (String, String, Vec<(String, String)>, bool) {
-        let mut output = Output::new(request, "x".into());
+        read_as(Manner::PLAIN, request, bytes, size)
+    }
+
+    fn read_as(
+        manner: Manner,
+        request: &Request,
+        bytes: &[u8],
+        size: usize,
+    ) -> (String, String, Vec<(String, String)>, bool) {
+        let mut output = Output::new(request, manner, "x".into());
         let mut events = Vec::new();
         let stopped = bytes.chunks(size).any(|piece| output.push(piece, &mut events));
         output.finish(&mut events);
@@ -267,11 +371,75 @@ mod tests {
             match event {
                 WorkerEvent::Text(piece) => text += &piece,
                 WorkerEvent::Reasoning(piece) => reasoning += &piece,
-                WorkerEvent::ToolCall(call) => calls.push((call.name, call.arguments)),
+                WorkerEvent::ToolStart { name, .. } => calls.push((name, String::new())),
+                WorkerEvent::ToolArguments(piece) => calls.last_mut().unwrap().1 += &piece,
+                WorkerEvent::ToolEnd => {}
                 other => panic!("{other:?}"),
             }
         }
         (text, reasoning, calls, stopped)
+    }
+
+    /// What models of each family write, as their makers' templates and documentation have it.
+    #[test]
+    fn every_family_is_read_however_its_tokens_cut_it() {
+        let deepseek = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>find\n```json\n{\"q\": 1}\n```\
+                        <｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>find\n```json\n{}\n```\
+                        <｜tool▁call▁end｜><｜tool▁calls▁end｜>";
+        for (template, whole) in [
+            ("[TOOL_CALLS]", "[TOOL_CALLS] [{\"name\": \"find\", \"arguments\": {\"q\": 1}}, {\"name\": \"find\"}]"),
+            ("[TOOL_CALLS][ARGS]", "[TOOL_CALLS]find[ARGS]{\"q\": 1}[TOOL_CALLS]find[ARGS]{}"),
+            ("<｜tool▁call▁begin｜>```json", deepseek),
+            (
+                "<｜tool▁call▁begin｜>",
+                "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>find<｜tool▁sep｜>{\"q\": 1}<｜tool▁call▁end｜><｜tool▁call▁begin｜>\
+                 find<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+            ),
+            ("<function=x</function>", "<function=find>{\"q\": 1}</function><function=find>{}</function>"),
+            (
+                "<|START_ACTION|>",
+                "<|START_ACTION|>[{\"tool_call_id\": \"0\", \"tool_name\": \"find\", \"parameters\": {\"q\": 1}}, \
+                 {\"tool_name\": \"find\", \"parameters\": {}}]<|END_ACTION|>",
+            ),
+            ("<|tool_call|>", "<|tool_call|>[{\"name\": \"find\", \"arguments\": {\"q\": 1}}, {\"name\": \"find\"}]"),
+            (
+                "<|python_tag|>",
+                "<|python_tag|>{\"name\": \"find\", \"parameters\": {\"q\": 1}}\n{\"name\": \"find\", \"parameters\": {}}",
+            ),
+            ("tools", "{\"name\": \"find\", \"arguments\": {\"q\": 1}}\n{\"name\": \"find\", \"arguments\": {}}"),
+        ] {
+            let manner = Manner::of_template(template);
+            for size in 1..=whole.len() {
+                let thought = format!("<think>a</think>{whole}");
+                let (text, reasoning, calls, _) = read_as(manner, &request(&[], 1), thought.as_bytes(), size);
+                assert_eq!((text.as_str(), reasoning.as_str()), ("", "a"), "{template} {size}");
+                let expected = [("find".to_owned(), "{\"q\": 1}".to_owned()), ("find".to_owned(), "{}".to_owned())];
+                assert_eq!(calls, expected, "{template} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn bare_object_that_names_no_tool_is_text() {
+        let manner = Manner::of_template("tools");
+        for whole in ["{\"name\": \"other\", \"arguments\": {}}", "{\"a\": 1}", "so: {\"name\": \"find\"}", "{"] {
+            for size in 1..=whole.len() {
+                let (text, _, calls, _) = read_as(manner, &request(&[], 1), whole.as_bytes(), size);
+                assert_eq!((text.as_str(), calls.len()), (whole, 0), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn arguments_are_streamed_and_end_where_the_answer_is_cut() {
+        let mut output = Output::new(&request(&[], 1), Manner::PLAIN, "x".into());
+        let mut events = Vec::new();
+        output.push(b"<tool_call>{\"name\": \"find\", \"arguments\": {\"q\": \"lo", &mut events);
+        let start = WorkerEvent::ToolStart { id: "call_x_1".into(), name: "find".into() };
+        assert_eq!(events, [start, WorkerEvent::ToolArguments("{\"q\": \"lo".into())]);
+        output.push(b"ng", &mut events);
+        output.finish(&mut events);
+        assert_eq!(events[2..], [WorkerEvent::ToolArguments("ng".into()), WorkerEvent::ToolEnd]);
     }
 
     /// However tokens cut the bytes, the same answer comes out.
@@ -307,7 +475,7 @@ mod tests {
 
     #[test]
     fn broken_characters_are_replaced_and_held_no_longer_than_needed() {
-        let mut output = Output::new(&request(&[], 0), String::new());
+        let mut output = Output::new(&request(&[], 0), Manner::PLAIN, String::new());
         let mut events = Vec::new();
         output.push(&[0xf0, 0x9f], &mut events);
         assert!(events.is_empty());
@@ -320,7 +488,7 @@ mod tests {
 
     #[test]
     fn text_is_not_held_back_longer_than_a_stop_could_need() {
-        let mut output = Output::new(&request(&["abab"], 0), String::new());
+        let mut output = Output::new(&request(&["abab"], 0), Manner::PLAIN, String::new());
         let mut events = Vec::new();
         assert!(!output.push(b"xaba", &mut events));
         assert_eq!(events, [WorkerEvent::Text("x".into())]);

@@ -13,7 +13,8 @@ use crate::model::PromptStyle;
 use crate::protocol::{Facts, LoadOrder, Order, WorkerEvent};
 use crate::script::{Rule, Script};
 use crate::worker::backend::{Events, Wish};
-use crate::worker::output::{Output, THINK_CLOSE, THINK_OPEN, TOOL_CLOSE, TOOL_OPEN};
+use crate::worker::output::family::{HERMES, THINK};
+use crate::worker::output::{Manner, Output};
 
 struct Running {
     id: u64,
@@ -73,7 +74,7 @@ impl Scripted {
         self.waiting.push_back(Running {
             id,
             words: spoken(&rule),
-            output: Output::new(&request, id.to_string()),
+            output: Output::new(&request, Manner::PLAIN, id.to_string()),
             left: request.sampling.max_tokens.map_or(room, |max| room.min(max.into())),
             usage: Usage { input: prompt, ..Usage::default() },
             has_started: false,
@@ -157,12 +158,12 @@ impl Running {
 fn spoken(rule: &Rule) -> VecDeque<String> {
     let mut text = String::new();
     if !rule.reasoning.is_empty() {
-        text += &format!("{THINK_OPEN}{}{THINK_CLOSE}", rule.reasoning);
+        text += &format!("{}{}{}", THINK.0, rule.reasoning, THINK.1);
     }
     text += &rule.text;
     if let Some(call) = &rule.tool_call {
         let body = serde_json::json!({"name": call.name, "arguments": call.arguments});
-        text += &format!("{TOOL_OPEN}{body}{TOOL_CLOSE}");
+        text += &format!("{}{body}{}", HERMES.open, HERMES.close);
     }
     text.split_inclusive(char::is_whitespace).map(str::to_owned).collect()
 }

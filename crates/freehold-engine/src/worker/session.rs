@@ -79,6 +79,10 @@ fn obey(message: ToWorker, backend: &mut Backend) -> Result<Option<(u64, WorkerE
             let counted = counted.map(|prompt_tokens| WorkerEvent::Counted { prompt_tokens });
             Some((order.id, counted.unwrap_or_else(WorkerEvent::Refused)))
         }
+        ToWorker::Embed(order) => {
+            let id = order.id;
+            backend.embed(*order).err().map(|what| (id, WorkerEvent::Refused(what)))
+        }
         ToWorker::Cancel { id } => {
             backend.cancel(id);
             Some((id, WorkerEvent::Cancelled))

@@ -24,7 +24,7 @@ fn stories() -> Option<PathBuf> {
 }
 
 /// The smallest of our own models, which has a chat template and knows tools.
-fn desk() -> Option<PathBuf> {
+pub(crate) fn desk() -> Option<PathBuf> {
     present(models().join("freehold-desk-s.gguf"))
 }
 

@@ -9,6 +9,8 @@ mod isolation;
 #[cfg(feature = "llama")]
 mod llama;
 #[cfg(feature = "llama")]
+mod llama_output;
+#[cfg(feature = "llama")]
 mod prefixes;
 mod residence;
 mod shop;

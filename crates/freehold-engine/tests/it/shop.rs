@@ -85,6 +85,7 @@ pub(crate) fn ask(text: &str) -> Request {
         stream: true,
         stream_usage: false,
         metadata: Vec::new(),
+        one_tool_call: false,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use freehold_wire::write::Head;
-use freehold_wire::{Answer, Api, estimate, translate};
+use freehold_wire::{Answer, Api, Usage, estimate, translate};
 
 use crate::calls::Arrived;
 use crate::error::CallError;
@@ -36,7 +37,10 @@ pub(super) async fn ask(
             return Ok(tokens_counted(local::count(&on.shared.engine, asked).await?, record));
         }
         Api::OpenAiEmbeddings => {
-            return Err(CallError::NotOffered { what: "vectors (/v1/embeddings)", by: format!("engine/{model}") });
+            let body = arrived.plain.as_ref().unwrap_or(&arrived.body);
+            let (vectors, tokens) = local::embed(&on.shared.engine, asked, body).await?;
+            let usage = Usage { input: tokens, ..Usage::default() };
+            return Ok(told_whole(vectors, Ending { usage: Some(usage), ..Ending::default() }, record));
         }
         Api::OpenAiResponses | Api::OpenAiChat | Api::AnthropicMessages | Api::Opaque => {}
     }
@@ -51,10 +55,14 @@ pub(super) async fn ask(
         });
     }
     let (body, usage) = local::whole(&on.shared.engine, asked, &head).await?;
+    Ok(told_whole(body, Ending { usage, ..Ending::default() }, record))
+}
+
+/// Answers with a whole body of JSON.
+fn told_whole(body: Bytes, ending: Ending, record: &mut OpenRecord) -> Answered {
     record.we_answer(StatusCode::OK, Shape::Whole);
     record.copy(&body);
-    let ending = Ending { usage, ..Ending::default() };
-    Ok(Answered { status: StatusCode::OK, headers: json_headers(), content: Content::Whole(body, ending) })
+    Answered { status: StatusCode::OK, headers: json_headers(), content: Content::Whole(body, ending) }
 }
 
 /// Answers how many tokens a request has for somebody who does not count, by an estimate that says that it is one.
@@ -65,14 +73,7 @@ pub(super) fn tokens_estimated(view: &View, record: &mut OpenRecord) -> Answered
 }
 
 fn tokens_counted(input: u64, record: &mut OpenRecord) -> Answered {
-    let body = translate::count_tokens_answer(input);
-    record.we_answer(StatusCode::OK, Shape::Whole);
-    record.copy(&body);
-    Answered {
-        status: StatusCode::OK,
-        headers: json_headers(),
-        content: Content::Whole(body.into(), Ending::default()),
-    }
+    told_whole(translate::count_tokens_answer(input).into(), Ending::default(), record)
 }
 
 /// Returns the head of an answer that is written here, and tells no usage where it is streamed.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::content;
+use super::{content, sampling};
 use crate::json::{Fault, Json, Within, word};
 use crate::{Api, Message, Part, Request, ResponseFormat, Role, Tool, ToolCall, ToolChoice, answers};
 
@@ -18,6 +18,7 @@ pub(super) fn read(json: &Json<'_>) -> Result<Request, Fault> {
     request.tools = tools(json)?;
     request.tool_choice = tool_choice(json)?;
     request.response_format = response_format(json.get("response_format")).within("response_format")?;
+    request.sampling.top_logprobs = sampling::top_logprobs(json, json.optional_bool("logprobs")?)?;
     request.stream_usage = match json.get("stream_options") {
         Some(options) => options.optional_bool("include_usage").within("stream_options")?.unwrap_or_default(),
         None => false,

@@ -1,6 +1,6 @@
 //! Reads OpenAI Responses requests.
 
-use super::{chat, content};
+use super::{chat, content, sampling};
 use crate::json::{Fault, Json, Within};
 use crate::{Api, Message, Part, Request, Role, Tool, ToolCall, ToolChoice};
 
@@ -28,6 +28,11 @@ pub(super) fn read(json: &Json<'_>) -> Result<Request, Fault> {
         json.get("tool_choice").map_or(Ok(ToolChoice::Auto), |found| chat::choice(found).within("tool_choice"))?;
     let format = json.get("text").and_then(|text| text.get("format"));
     request.response_format = chat::response_format(format).within("format").within("text")?;
+    let wants_logprobs = match json.get("include") {
+        Some(Json::List(items)) => items.iter().any(|item| item.as_str() == Some("message.output_text.logprobs")),
+        _ => false,
+    };
+    request.sampling.top_logprobs = sampling::top_logprobs(json, Some(wants_logprobs))?;
     Ok(request)
 }
 

@@ -19,7 +19,16 @@ pub(super) fn read(json: &Json<'_>) -> Result<Sampling, Fault> {
         top_p: number(json, "top_p").within("top_p")?,
         seed: seed(json).within("seed")?,
         stop: stop(json)?,
+        top_logprobs: None,
     })
+}
+
+/// Reads how many likely tokens are to be told, where `is_asked` says that log probabilities are.
+pub(super) fn top_logprobs(json: &Json<'_>, is_asked: Option<bool>) -> Result<Option<u32>, Fault> {
+    let Some(true) = is_asked else { return Ok(None) };
+    let Some(value) = json.get("top_logprobs") else { return Ok(Some(0)) };
+    let count = value.as_count().ok_or_else(|| whole_number_fault(value)).within("top_logprobs")?;
+    Ok(Some(u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 /// Reads a limit of tokens; -1 means "no limit" to several servers.

@@ -40,6 +40,18 @@ impl Content {
         Content { blocks, finish: answer.finish, usage: answer.usage, ..Content::default() }
     }
 
+    /// Gives the first text its tokens.
+    pub(super) fn with_logprobs(mut self, tokens: Vec<Value>) -> Self {
+        let text = self.blocks.iter_mut().find_map(|block| match block {
+            Block::Text { logprobs, .. } => Some(logprobs),
+            _ => None,
+        });
+        if let Some(logprobs) = text {
+            *logprobs = tokens;
+        }
+        self
+    }
+
     pub(super) fn of_events(events: Vec<Event>) -> Self {
         let mut content = Content::default();
         // Where the blocks of the tool calls lie, by place.

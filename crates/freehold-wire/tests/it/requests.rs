@@ -45,13 +45,42 @@ fn expected(api: Api) -> Request {
             max_tokens: Some(200),
             temperature: Some(0.5),
             top_p: Some(0.25),
-            seed: None,
             stop: vec!["END".into()],
+            ..Sampling::default()
         },
         stream: true,
         stream_usage: false,
         metadata: vec![("user_id".into(), "u1".into())],
+        one_tool_call: false,
     }
+}
+
+#[test]
+fn wish_for_one_tool_call_at_most_is_read_in_every_spelling() {
+    let chat = json!({"messages": [], "parallel_tool_calls": false});
+    let responses = json!({"input": "x", "parallel_tool_calls": false});
+    let messages =
+        json!({"model": "m", "messages": [], "tool_choice": {"type": "any", "disable_parallel_tool_use": true}});
+    for (api, body) in [(Api::OpenAiChat, chat), (Api::OpenAiResponses, responses), (Api::AnthropicMessages, messages)]
+    {
+        assert!(read(api, &body).one_tool_call, "{api}");
+    }
+    assert!(!read(Api::OpenAiChat, &json!({"messages": [], "parallel_tool_calls": true})).one_tool_call);
+}
+
+#[test]
+fn wish_for_log_probabilities_is_read_in_both_spellings() {
+    let chat = |members: Value| {
+        let mut body = json!({"messages": []});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        read(Api::OpenAiChat, &body).sampling.top_logprobs
+    };
+    assert_eq!(chat(json!({"logprobs": true, "top_logprobs": 3})), Some(3));
+    assert_eq!(chat(json!({"logprobs": true})), Some(0));
+    assert_eq!(chat(json!({"logprobs": false, "top_logprobs": 3})), None);
+    let responses = json!({"input": "x", "include": ["message.output_text.logprobs"], "top_logprobs": 2});
+    assert_eq!(read(Api::OpenAiResponses, &responses).sampling.top_logprobs, Some(2));
+    assert_eq!(read(Api::OpenAiResponses, &json!({"input": "x", "top_logprobs": 2})).sampling.top_logprobs, None);
 }
 
 fn chat() -> Value {

@@ -18,6 +18,7 @@ fn bare(api: Api) -> Request {
         stream: false,
         stream_usage: false,
         metadata: Vec::new(),
+        one_tool_call: false,
     }
 }
 

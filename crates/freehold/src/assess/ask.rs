@@ -183,15 +183,13 @@ async fn ask_engine(
     while let Some(event) = generation.next().await {
         match event {
             Event::Started { .. } => continue,
-            Event::Text(piece) => answer.text.push_str(&piece),
-            Event::Reasoning(piece) => answer.reasoning.push_str(&piece),
-            Event::ToolCall(call) => answer.tool_calls.push(call),
             Event::Done { finish, usage } => {
                 answer.finish = Some(finish);
                 answer.usage = Some(usage);
                 return (Ok(answer), first_byte);
             }
             Event::Failed(error) => return (Err(error.to_string()), first_byte),
+            piece => piece.add_to(&mut answer),
         }
         first_byte.get_or_insert_with(|| begun.elapsed());
     }

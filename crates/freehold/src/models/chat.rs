@@ -55,6 +55,7 @@ impl Conversation {
             stream: true,
             stream_usage: true,
             metadata: Vec::new(),
+            one_tool_call: false,
         };
         Conversation { engine, request }
     }

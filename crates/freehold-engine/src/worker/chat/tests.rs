@@ -21,6 +21,7 @@ fn request(turns: &[(Role, Part)]) -> Request {
         stream: false,
         stream_usage: false,
         metadata: Vec::new(),
+        one_tool_call: false,
     }
 }
 
@@ -34,6 +35,12 @@ const CHATML: &str = "{%- for message in messages %}
 {%- if add_generation_prompt %}
 {{- '<|im_start|>assistant\\n' }}
 {%- endif %}";
+
+#[test]
+fn template_tells_how_its_model_calls_tools() {
+    let template = Template::new("{{ tools }}[TOOL_CALLS]".into(), String::new(), String::new()).unwrap();
+    assert_eq!(template.manner().family.name, "mistral");
+}
 
 #[test]
 fn chatml_is_rendered() {

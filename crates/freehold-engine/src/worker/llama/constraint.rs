@@ -9,7 +9,8 @@ use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::SimpleVob;
 use llguidance::{Matcher, ParserFactory};
 
-use crate::worker::llama::grammar::{self, Markers};
+use crate::worker::llama::grammar::{self, Writing};
+use crate::worker::output::Manner;
 
 /// How many compiled grammars are kept.
 const KEPT_GRAMMARS_MAX: usize = 64;
@@ -17,7 +18,7 @@ const KEPT_GRAMMARS_MAX: usize = 64;
 /// Compiles grammars for one vocabulary, and keeps the compiled ones.
 pub(crate) struct Constraints {
     factory: ParserFactory,
-    markers: Markers,
+    writing: Writing,
     compiled: HashMap<String, Matcher>,
     by_age: VecDeque<String>,
 }
@@ -30,17 +31,19 @@ pub(crate) struct Constraint {
 }
 
 impl Constraints {
-    pub(crate) fn new(model: &LlamaModel) -> Result<Constraints, String> {
+    pub(crate) fn new(model: &LlamaModel, manner: Manner) -> Result<Constraints, String> {
         let tokens = LlamaSampler::llguidance_tok_env(model);
         let mut factory = ParserFactory::new_simple(&tokens)
             .map_err(|error| format!("the vocabulary cannot be constrained: {error}"))?;
         factory.quiet();
-        Ok(Constraints { factory, markers: Markers::of(model), compiled: HashMap::new(), by_age: VecDeque::new() })
+        let writing = Writing::of(model, manner);
+        Ok(Constraints { factory, writing, compiled: HashMap::new(), by_age: VecDeque::new() })
     }
 
-    /// Returns the constraint that a request asks for, if it asks for any.
-    pub(crate) fn of(&mut self, request: &Request) -> Result<Option<Constraint>, String> {
-        let Some(grammar) = grammar::of(request, &self.markers)? else { return Ok(None) };
+    /// Returns the constraint that a request asks for, if it asks for any; `is_thinking` says that the prompt ends amid
+    /// reasoning.
+    pub(crate) fn of(&mut self, request: &Request, is_thinking: bool) -> Result<Option<Constraint>, String> {
+        let Some(grammar) = grammar::of(request, &self.writing, is_thinking)? else { return Ok(None) };
         let is_json_only = request.tools.is_empty() || request.tool_choice == freehold_wire::ToolChoice::None;
         if !self.compiled.contains_key(&grammar) {
             let matcher = self.compile(&grammar)?;

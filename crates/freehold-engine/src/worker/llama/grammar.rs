@@ -9,85 +9,176 @@ use freehold_wire::{Request, ResponseFormat, Tool, ToolChoice};
 use llama_cpp_2::model::LlamaModel;
 use serde_json::{Value, json};
 
-use crate::worker::output::{TOOL_CLOSE, TOOL_OPEN};
+use crate::worker::output::Manner;
+use crate::worker::output::family::Body;
 
-/// How the markers of a tool call are spelt in a grammar: as text, or as a control token of the vocabulary.
-pub(crate) struct Markers {
+/// How a model writes, and how a grammar spells its markers: as text, or as control tokens of its vocabulary.
+pub(crate) struct Writing {
+    manner: Manner,
+    lead: String,
     open: String,
     close: String,
+    tail: String,
+    prefix: String,
+    separator: String,
+    thought: String,
 }
 
-impl Markers {
-    /// Finds out how a model's vocabulary has them.
-    pub(crate) fn of(model: &LlamaModel) -> Markers {
-        let spelt = |marker: &str| {
-            let vocabulary = model.vocab();
-            match vocabulary.tokenize(marker.as_bytes(), false, true).as_slice() {
-                [token] if vocabulary.token_to_piece(*token, false, None).is_empty() => marker.to_owned(),
-                _ => format!("\"{marker}\""),
-            }
+impl Writing {
+    /// Finds out how a model's vocabulary has the markers of its family.
+    pub(crate) fn of(model: &LlamaModel, manner: Manner) -> Writing {
+        let spelt = |marker: &str| spelling(model, marker);
+        let (prefix, separator) = match manner.family.body {
+            Body::Named { prefix, separator } => (prefix, separator),
+            Body::Object(_) | Body::List(_) => ("", ""),
         };
-        Markers { open: spelt(TOOL_OPEN), close: spelt(TOOL_CLOSE) }
+        Writing {
+            manner,
+            lead: spelt(manner.family.lead),
+            open: spelt(manner.family.open),
+            close: spelt(manner.family.close),
+            tail: spelt(manner.family.tail),
+            prefix: spelt(prefix),
+            separator: spelt(separator),
+            thought: spelt(manner.thoughts.1),
+        }
     }
 }
 
-/// Returns the grammar of a request, or `None` when any text will do.
-pub(crate) fn of(request: &Request, markers: &Markers) -> Result<Option<String>, String> {
+/// Returns a grammar's spelling of a text, in which the control tokens of the vocabulary are tokens.
+fn spelling(model: &LlamaModel, text: &str) -> String {
+    let vocabulary = model.vocab();
+    let (mut parts, mut plain) = (Vec::new(), Vec::new());
+    let flush = |plain: &mut Vec<u8>, parts: &mut Vec<String>| {
+        if !plain.is_empty() {
+            parts.push(Value::from(String::from_utf8_lossy(plain)).to_string());
+            plain.clear();
+        }
+    };
+    let tokens = vocabulary.tokenize(text.as_bytes(), false, true);
+    let has_control = tokens.iter().any(|token| vocabulary.token_to_piece(*token, false, None).is_empty());
+    if !has_control {
+        return if text.is_empty() { String::new() } else { Value::from(text).to_string() };
+    }
+    for token in tokens {
+        let piece = vocabulary.token_to_piece(token, false, None);
+        if piece.is_empty() {
+            flush(&mut plain, &mut parts);
+            parts.push(format!("<[{}]>", token.0));
+        }
+        plain.extend(piece);
+    }
+    flush(&mut plain, &mut parts);
+    parts.join(" ")
+}
+
+/// Returns the grammar of a request, or `None` when any text will do. `is_thinking` says that the prompt ends amid
+/// reasoning, which then comes first.
+pub(crate) fn of(request: &Request, writing: &Writing, is_thinking: bool) -> Result<Option<String>, String> {
     let shape = match &request.response_format {
         ResponseFormat::Text => None,
         ResponseFormat::JsonObject => Some(json!({"type": "object"})),
         ResponseFormat::JsonSchema(schema) => Some(schema.clone()),
     };
     let json_line = |schema: &Value| format!("json: %json {}\n", compact(schema));
-    let calls = |tools: &[&Tool]| call_rules(tools, markers);
     let all: Vec<&Tool> = request.tools.iter().collect();
-    let grammar = match (&request.tool_choice, shape) {
+    let calls = |tools: &[&Tool], is_one: bool| call_rules(tools, writing, is_one);
+    let is_one = request.one_tool_call;
+    let (start, rules) = match (&request.tool_choice, shape) {
         (ToolChoice::Named(name), _) => {
             let tool = request.tools.iter().find(|tool| tool.name == *name);
             let tool = tool.ok_or_else(|| format!("it demands the tool {name:?}, which it does not offer"))?;
-            format!("start: call\n{}", calls(&[tool])?)
+            ("calls".to_owned(), calls(&[tool], true)?)
         }
         (ToolChoice::Required, _) if all.is_empty() => {
             return Err("it demands a tool call and offers no tool".to_owned());
         }
-        (ToolChoice::Required, _) => format!("start: call (\"\\n\"? call)*\n{}", calls(&all)?),
-        (ToolChoice::Auto, None) if !all.is_empty() => {
-            // Free text ends where a call begins; what looks like a call must be one.
-            format!(
-                "start: TEXT | TEXT? call (\"\\n\"? call)*\nTEXT: /(?s:.)+/ & ~/(?s:.*){TOOL_OPEN}(?s:.*)/\n{}",
-                calls(&all)?
-            )
-        }
+        (ToolChoice::Required, _) => ("calls".to_owned(), calls(&all, is_one)?),
+        (ToolChoice::Auto, None) if !all.is_empty() => (free_or_calls(writing), calls(&all, is_one)?),
         (ToolChoice::Auto, Some(schema)) if !all.is_empty() => {
-            format!("start: json | call (\"\\n\"? call)*\n{}{}", json_line(&schema), calls(&all)?)
+            ("json | calls".to_owned(), json_line(&schema) + &calls(&all, is_one)?)
         }
-        (_, Some(schema)) => format!("start: json\n{}", json_line(&schema)),
+        (_, Some(schema)) => ("json".to_owned(), json_line(&schema)),
         (_, None) => return Ok(None),
     };
-    Ok(Some(grammar))
+    if is_thinking {
+        let (_, thought) = writing.manner.thoughts;
+        let ending = &writing.thought;
+        return Ok(Some(format!(
+            "start: THOUGHT? {ending} SPACE? said\nsaid: {start}\nSPACE: /[ \\n]+/\nTHOUGHT: {}\n{rules}",
+            without(thought)
+        )));
+    }
+    Ok(Some(format!("start: {start}\n{rules}")))
 }
 
-fn call_rules(tools: &[&Tool], markers: &Markers) -> Result<String, String> {
-    let mut rules = format!("call: {} \"\\n\"? body \"\\n\"? {}\nbody: ", markers.open, markers.close);
-    let names: Vec<String> = (0..tools.len()).map(|number| format!("tool_{number}")).collect();
-    rules += &names.join(" | ");
-    rules.push('\n');
-    for (name, tool) in names.iter().zip(tools) {
-        if !is_plain_name(&tool.name) {
-            return Err(format!("the tool name {:?} is none: letters, digits, '_', '-' and '.' make one", tool.name));
+/// Returns a rule of free text that ends where calls begin; what looks like a call must be one.
+fn free_or_calls(writing: &Writing) -> String {
+    let family = writing.manner.family;
+    if family.open.is_empty() {
+        // A call without a marker is the whole answer, so a brace at its beginning begins one.
+        return "/[^{ \\n](?s:.)*/ | calls".to_owned();
+    }
+    let first = if family.lead.is_empty() { family.open } else { family.lead };
+    format!("TEXT | TEXT? calls\nTEXT: {}", without(first))
+}
+
+/// Returns a lexeme of any text in which a marker does not occur.
+fn without(marker: &str) -> String {
+    let mut spelt = String::new();
+    for character in marker.chars() {
+        if "\\.+*?()|[]{}^$/".contains(character) {
+            spelt.push('\\');
         }
-        let mut parameters = match &tool.parameters {
-            Value::Object(schema) => schema.clone(),
-            _ => serde_json::Map::new(),
-        };
-        parameters.entry("type").or_insert_with(|| json!("object"));
-        let spelt = tool.name.replace('.', "\\.");
-        let schema = compact(&Value::Object(parameters));
-        writeln!(rules, "{name}: /\\{{\"name\": ?\"{spelt}\", ?\"arguments\": ?/ arguments_{name} \"}}\"")
-            .and_then(|()| writeln!(rules, "arguments_{name}: %json {schema}"))
-            .map_err(|error| error.to_string())?;
+        spelt.push(character);
+    }
+    format!("/(?s:.)+/ & ~/(?s:.*){spelt}(?s:.*)/")
+}
+
+/// Returns the rules of calls of these tools in the family's form; `is_one` allows a single call.
+fn call_rules(tools: &[&Tool], writing: &Writing, is_one: bool) -> Result<String, String> {
+    let Writing { lead, open, close, tail, prefix, separator, .. } = writing;
+    let break_ = "\"\\n\"?";
+    let (call, between) = match writing.manner.family.body {
+        Body::List(_) => (format!("call: {open} \"[\" body"), "\", \" body"),
+        Body::Object(_) if open.is_empty() => ("call: body".to_owned(), "\"\\n\" call"),
+        Body::Object(_) => (format!("call: {open} {break_} body {break_} {close}"), "\"\\n\"? call"),
+        Body::Named { .. } => (format!("call: {open} {prefix} body {close}"), "\"\\n\"? call"),
+    };
+    let more = if is_one { String::new() } else { format!(" ({between})*") };
+    let mut rules = match writing.manner.family.body {
+        Body::List(_) => format!("calls: {lead} call{more} \"]\" {close} {tail}\n"),
+        _ if writing.manner.family.open.is_empty() => format!("calls: call{more}\n"),
+        _ => format!("calls: {lead} call{more} {tail}\n"),
+    };
+    let names: Vec<String> = (0..tools.len()).map(|number| format!("tool_{number}")).collect();
+    writeln!(rules, "{call}\nbody: {}", names.join(" | ")).map_err(|error| error.to_string())?;
+    for (name, tool) in names.iter().zip(tools) {
+        let rule = tool_rule(name, tool, (writing.manner.family.body, separator.as_str()))?;
+        rules += &rule;
     }
     Ok(rules)
+}
+
+/// Returns the rules of one tool, without the markers around it.
+fn tool_rule(rule: &str, tool: &Tool, (body, separator): (Body, &str)) -> Result<String, String> {
+    if !is_plain_name(&tool.name) {
+        return Err(format!("the tool name {:?} is none: letters, digits, '_', '-' and '.' make one", tool.name));
+    }
+    let mut parameters = match &tool.parameters {
+        Value::Object(schema) => schema.clone(),
+        _ => serde_json::Map::new(),
+    };
+    parameters.entry("type").or_insert_with(|| json!("object"));
+    let schema = compact(&Value::Object(parameters));
+    let spelt = tool.name.replace('.', "\\.");
+    let call = match body {
+        Body::Named { .. } => format!("\"{}\" {separator} arguments_{rule}", tool.name),
+        Body::Object(members) | Body::List(members) => {
+            format!("/\\{{\"{}\": ?\"{spelt}\", ?\"{}\": ?/ arguments_{rule} \"}}\"", members.name, members.arguments)
+        }
+    };
+    Ok(format!("{rule}: {call}\narguments_{rule}: %json {schema}\n"))
 }
 
 fn is_plain_name(name: &str) -> bool {

@@ -6,6 +6,7 @@ use llama_cpp_2::token::LlamaToken;
 use crate::protocol::WorkerEvent;
 use crate::worker::llama::constraint::Constraint;
 use crate::worker::llama::sampler::Sampler;
+use crate::worker::llama::told::Told;
 use crate::worker::llama::vocabulary::Vocabulary;
 use crate::worker::output::Output;
 
@@ -21,6 +22,8 @@ pub(crate) struct Job {
     pub(crate) left: usize,
     pub(crate) sampler: Sampler,
     pub(crate) constraint: Option<Constraint>,
+    /// The log probabilities that are still to be told, where any are asked for.
+    pub(crate) told: Option<Told>,
     pub(crate) output: Output,
     pub(crate) usage: Usage,
 }
@@ -58,7 +61,19 @@ impl Job {
         }
         self.usage.output += 1;
         self.left -= 1;
-        if self.output.push(&vocabulary.bytes(token), events) {
+        self.usage.reasoning += u64::from(self.output.is_at_reasoning());
+        let bytes = vocabulary.bytes(token);
+        let mut own = Vec::new();
+        let stops = self.output.push(&bytes, &mut own);
+        if let Some(told) = &mut self.told {
+            told.add(token, logits, vocabulary);
+            if stops {
+                told.stop(&own);
+            }
+            told.release(&self.output, &mut own);
+        }
+        events.append(&mut own);
+        if stops {
             return Ok(Verdict::Ends(Finish::Stop));
         }
         if self.constraint.as_ref().is_some_and(Constraint::is_complete) {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::params::{LlamaContextParams, LlamaPoolingType};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
@@ -59,6 +59,34 @@ pub(crate) fn open(order: &LoadOrder) -> Result<(Parts, Facts), String> {
         prompt_style: if template.is_some() { PromptStyle::Template } else { PromptStyle::Plain },
     };
     Ok((Parts { model, context, template, batch_tokens: batch_tokens as usize }, facts))
+}
+
+/// Makes a context that reads one text at a time and pools it: as the model's file says, or by the mean.
+pub(crate) fn embedding_context(
+    model: &'static LlamaModel,
+    tokens: usize,
+    threads: u32,
+) -> Result<LlamaContext<'static>, String> {
+    let architecture = model.meta_val_str("general.architecture").unwrap_or_default();
+    let pooling = match model.meta_val_str(&format!("{architecture}.pooling_type")).as_deref() {
+        Ok("1" | "2" | "3") => LlamaPoolingType::Unspecified,
+        Ok("4") => return Err("the model ranks texts and has no vectors".to_owned()),
+        _ => LlamaPoolingType::Mean,
+    };
+    let backend = LlamaBackend::init().map_err(|error| format!("llama.cpp could not start: {error}"))?;
+    let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+    let threads = i32::try_from(threads).unwrap_or(i32::MAX);
+    let params = LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(tokens))
+        .with_n_batch(tokens)
+        .with_n_ubatch(tokens)
+        .with_embeddings(true)
+        .with_pooling_type(pooling)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        .with_no_perf(true);
+    let made = model.new_context(&backend, params);
+    made.map_err(|error| with_log(&format!("no context for vectors could be made ({error})")))
 }
 
 struct Shape {

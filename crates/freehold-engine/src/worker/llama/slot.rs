@@ -53,7 +53,12 @@ impl Slot {
         match verdict {
             Ok(Verdict::GoesOn) => {}
             Ok(Verdict::Ends(finish)) => {
-                job.output.finish(&mut own);
+                let mut rest = Vec::new();
+                job.output.finish(&mut rest);
+                if let Some(told) = &mut job.told {
+                    told.release(&job.output, &mut rest);
+                }
+                own.append(&mut rest);
                 let called = finish == Finish::Stop && job.output.has_called_tools();
                 let finish = if called { Finish::ToolCalls } else { finish };
                 own.push(WorkerEvent::Done { finish, usage: job.usage });
