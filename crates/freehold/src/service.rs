@@ -159,7 +159,7 @@ pub fn engine(settings: &Settings, program: PathBuf, home: &Path) -> Engine {
         hang_timeout: Duration::from_secs(settings.engine.hang_timeout_s.get()),
         confinement: Confinement {
             policy: settings.engine.isolation,
-            memory_mib_max: settings.engine.memory_mib_max,
+            memory_mib_max: Some(settings.engine.memory_mib_max).filter(|mib| *mib > 0),
             nice: settings.engine.nice.get(),
             cpus: settings.engine.cpus.clone(),
         },

@@ -149,9 +149,8 @@ pub struct Engine {
     pub queue_requests_max: usize,
     /// How much must hold a worker.
     pub isolation: freehold_engine::confine::Policy,
-    /// The most memory of a worker beside its model file; all that there is when not said.
-    #[serde(default)]
-    pub memory_mib_max: Option<u64>,
+    /// The most memory of a worker beside its model file; 0 for all that there is.
+    pub memory_mib_max: u64,
     /// How much memory all loaded models may take together; 0 for no limit.
     pub models_mib_max: u64,
     /// How far workers give way to other processes.
