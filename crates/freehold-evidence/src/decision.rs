@@ -205,6 +205,43 @@ pub fn decide(pairs: &[Pair], rule: &Rule) -> Result<Decision, Error> {
     tally.decide(rule)
 }
 
+/// Smallest p-value that is told; limits at a stricter level are beyond what approximations are good for.
+const P_VALUE_MIN: f64 = 1e-9;
+/// Halvings of the span of levels, in logarithms: to a relative 1e-12.
+const HALVINGS: u32 = 45;
+
+/// Returns the smallest error level at which these scores would be `adequate` at the margin, from 1e-9 to 1.
+///
+/// It is the p-value of "the candidate loses the margin or more", found by inverting the limits of [`decide`], and 1 where
+/// not even a level of one half would do. It is a p-value only where the number of cases was fixed beforehand.
+///
+/// # Errors
+/// Refuses what [`decide`] refuses, and a margin outside 0 to 1, the ends excluded.
+pub fn p_value(pairs: &[Pair], margin: f64) -> Result<f64, Error> {
+    let mut tally = Tally::with_capacity(pairs.len());
+    pairs.iter().try_for_each(|pair| tally.add(pair))?;
+    if tally.cases() == 0 {
+        return Err(Error::NoPairs);
+    }
+    if !(margin > 0.0 && margin < 1.0) {
+        return Err(Error::Margin { margin });
+    }
+    let evidence = Evidence::weigh(&tally);
+    let is_adequate = |level: f64| evidence.limits(1.0 - level, 1.0).0 > -margin;
+    let (mut least, mut most) = (P_VALUE_MIN.ln(), 0.5_f64.ln());
+    if is_adequate(P_VALUE_MIN) {
+        return Ok(P_VALUE_MIN);
+    }
+    if !is_adequate(most.exp()) {
+        return Ok(1.0);
+    }
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(least, most);
+        if is_adequate(middle.exp()) { most = middle } else { least = middle }
+    }
+    Ok(most.exp())
+}
+
 fn decide_on(tally: &Tally, rule: &Rule) -> Result<Decision, Error> {
     if tally.cases() == 0 {
         return Err(Error::NoPairs);

@@ -95,6 +95,16 @@ pub fn e_bh(log_evidence: &[f64], alpha: f64) -> Result<Vec<bool>, Error> {
     Ok(claimed)
 }
 
+/// Returns the place of the largest of these means, the first of equals; `None` where there is none.
+///
+/// It is how one of several candidates is chosen. What the chosen one's own mean says is too good by the choice; only
+/// cases that took no part in it tell how good it is (sample splitting; Cox 1975, Biometrika 62:441).
+#[must_use]
+pub fn chosen(means: &[f64]) -> Option<usize> {
+    let better = |best: usize, place: usize| if means[place] > means[best] { place } else { best };
+    (0..means.len()).reduce(better)
+}
+
 /// Returns how many of these claims hold, tested in their order at the full level each until the first that fails.
 ///
 /// One wrong claim among all is as rare as the level, as long as the order was fixed before the data were seen. Source:

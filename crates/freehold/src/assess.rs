@@ -2,6 +2,7 @@
 //!
 //! Tools are never executed: a replay is the recorded request, sent again, and its answer is only compared.
 
+mod across;
 mod adapt;
 mod ask;
 mod busy;
@@ -9,6 +10,7 @@ mod cases;
 mod counting;
 mod design;
 mod expect;
+mod halves;
 mod judge;
 mod ledger;
 mod money;
@@ -32,10 +34,13 @@ use std::time::Instant;
 
 use freehold_store::{AssessmentHead, Store};
 
+pub(crate) use across::again as corrected_again;
+pub use across::{Claim, Corrected, Correction, Family};
 pub use adapt::{Adaptation, Adapting};
 pub(crate) use cases::{output, recorded};
 pub use counting::{Evidence, Progress, Standing};
 pub use design::Looks;
+pub use halves::{Contender, Half};
 pub use ledger::Look;
 pub(crate) use plan::lock_of;
 pub use plan::{Plan, Question, Rerun};
@@ -76,12 +81,56 @@ impl Assessor<'_> {
         if let Some(judge) = question.check.as_deref().and_then(judge::named) {
             return judge::assess(self, question, judge, progress).await;
         }
+        self.certify(self.draft(question, progress).await?)
+    }
+
+    /// Chooses one of several candidates on one random half of the cases and decides on it by the other half.
+    ///
+    /// The questions differ in the candidate alone. Nothing is certified yet: [`Assessor::certify`] ends it.
+    ///
+    /// # Errors
+    /// As for [`Assessor::assess`]; the candidates are held against different incumbents; or a judge is to compare.
+    pub async fn draft_of_best(&self, questions: &[Question], progress: &Progress) -> anyhow::Result<Draft> {
+        halves::assess(self, questions, progress).await
+    }
+
+    /// Assesses one candidate for one step by a check, up to the verdict of this step by itself.
+    ///
+    /// # Errors
+    /// As for [`Assessor::assess`].
+    pub async fn draft(&self, question: &Question, progress: &Progress) -> anyhow::Result<Draft> {
         let target = Target::parse(&question.candidate, self.settings)?;
         let chosen = cases::choose(self.store, question, &target)?;
         let engine = self.engine();
         let done = self.judge(Trial { question, target: &target, chosen: &chosen }, &engine, progress).await;
         engine.shutdown().await;
         done
+    }
+
+    /// Corrects the verdicts of several steps for their number, as their plans declare it; does nothing where they do not.
+    ///
+    /// # Errors
+    /// Their evidence cannot be weighed together.
+    pub fn correct(&self, drafts: &mut [Draft]) -> anyhow::Result<()> {
+        let mut results: Vec<_> = drafts.iter_mut().map(|draft| (&mut draft.result, &draft.head.plan)).collect();
+        across::correct(&mut results)
+    }
+
+    /// Ends an assessment: signs its certificate and keeps both. A half that only chose among candidates ends in none.
+    ///
+    /// # Errors
+    /// The key or the store cannot be used.
+    pub fn certify(&self, draft: Draft) -> anyhow::Result<AssessmentResult> {
+        let Draft { head, target, check_version, mut result, cases } = draft;
+        if result.half == Some(Half::Choosing) {
+            self.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
+            return Ok(result);
+        }
+        let body = self.body(&target, (&head, check_version), &result, &cases);
+        let certificate = Signer::beside(self.store)?.issue(&body)?;
+        result.certificate = Some(certificate.sha256());
+        self.store.certify_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?, &certificate.kept())?;
+        Ok(result)
     }
 
     /// Returns an engine without models.
@@ -99,14 +148,21 @@ impl Assessor<'_> {
         trial: Trial<'_>,
         engine: &freehold_engine::Engine,
         progress: &Progress,
-    ) -> anyhow::Result<AssessmentResult> {
+    ) -> anyhow::Result<Draft> {
         let Trial { question, target, chosen } = trial;
         // Before anything is spent: a key that cannot be used is known now.
-        let signer = Signer::beside(self.store)?;
+        Signer::beside(self.store)?;
         let lock = target.own_model(self.settings).map(lock_of).transpose()?;
         let check = plan::check_of(question, chosen, self.outside())?;
         let arms = ask::Arms::prepare(self, trial, engine).await?;
         let plan = Plan::of(self.store, question, chosen, &arms, (check, lock))?;
+        let check_version = plan.check.version();
+        // The choice among candidates stands once it is made: asked again, another answer could choose another.
+        if question.half == Some(Half::Choosing)
+            && let Some((head, result)) = plan.finished(self.store, question)?
+        {
+            return Ok(Draft { head, target: target.clone(), check_version, result, cases: Vec::new() });
+        }
         let head = plan.begin(self.store, question, chosen)?;
         let begun = Instant::now();
         let mut counting = counting::Counting::new(chosen, &plan, progress);
@@ -116,25 +172,24 @@ impl Assessor<'_> {
         let wall = begun.elapsed();
         let judged = score::judge(question, &plan, chosen, (&counting.into_scores(), &replays))?;
         let mut result = result_of(self, &head, &plan, judged, &Took { wall, replays: &replays, chosen, arms: &arms });
+        halves::tell(question.half.as_ref(), &mut result);
         ledger::tell(self.store, chosen, &mut result)?;
         let cases = seals::of(chosen, &replays, &result.cases);
-        let certificate = signer.issue(&self.body(target, (&head, &plan), &result, &cases))?;
-        result.certificate = Some(certificate.sha256());
-        self.store.certify_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?, &certificate.kept())?;
-        Ok(result)
+        Ok(Draft { head, target: target.clone(), check_version, result, cases })
     }
 
     fn body(
         &self,
         target: &Target,
-        (head, plan): (&AssessmentHead, &Plan),
+        (head, check_version): (&AssessmentHead, String),
         result: &AssessmentResult,
         cases: &[CaseSeal],
     ) -> serde_json::Value {
         let findings = Findings {
             plan: &head.plan,
-            check_version: plan.check.version(),
+            check_version,
             row: &result.row,
+            across: result.across.as_ref(),
             arms: &result.arms,
             failures: &result.failures,
             subsets: &result.subsets,
@@ -149,6 +204,16 @@ impl Assessor<'_> {
         });
         body::of(head, &findings, &Terms::of(made_at, self.settings.assess.certificate_days.get(), retirement))
     }
+}
+
+/// An assessment with its verdict by itself, not certified and kept yet.
+pub struct Draft {
+    /// The result so far.
+    pub result: AssessmentResult,
+    head: AssessmentHead,
+    target: Target,
+    check_version: String,
+    cases: Vec<CaseSeal>,
 }
 
 /// What is tried: the question, who is proposed, and the cases.
@@ -196,6 +261,8 @@ fn result_of(
         cases: judged.cases,
         disagreements: judged.disagreements,
         looks: Vec::new(),
+        half: None,
+        across: None,
         judge: None,
         certificate: None,
         cost,

@@ -49,6 +49,15 @@ impl Truth {
     }
 }
 
+/// Returns the table of the cases of both.
+fn joined(one: &Table, other: &Table) -> Table {
+    let (cases, difference) = (one.cases() + other.cases(), |table: &Table| table.difference() * table.cases());
+    let discordant = one.discordance() * one.cases() + other.discordance() * other.cases();
+    let gains = f64::midpoint(discordant, difference(one) + difference(other)).round();
+    let losses = (discordant - gains).round();
+    Table::new([cases - gains - losses, gains, losses, 0.0]).expect("counts are finite")
+}
+
 /// Returns the chance that Tango's test calls `cases` cases adequate, summed over every table that may come.
 pub(crate) fn tango_adequate(cases: usize, truth: Truth, rule: &Rule) -> f64 {
     let z = quantile::normal(rule.confidence());
@@ -233,4 +242,55 @@ pub(crate) fn several_steps(adjust: Adjust, rule: &Rule, draws: usize, seed: u64
         claims.made += made / draws as f64;
     }
     claims
+}
+
+/// Returns what comes of 14 steps, 7 on the margin and 7 equal, watched until the evidence for `adequate` would hold whatever
+/// the others show, or for so many cases, and claimed by e-BH.
+pub(crate) fn several_steps_by_bets(rule: &Rule, cases_max: usize, draws: usize, seed: u64) -> Claims {
+    const STEPS: usize = 14;
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let alpha = 1.0 - rule.confidence();
+    let strict = Rule::new(rule.margin(), 1.0 - alpha / STEPS as f64).expect("a stricter level");
+    let mut claims = Claims::default();
+    for _ in 0..draws {
+        let mut evidence = [0.0; STEPS];
+        for (step, evidence) in evidence.iter_mut().enumerate() {
+            let truth = Truth { discordance: 0.15, difference: if step < 7 { -rule.margin() } else { 0.0 } };
+            let mut watch = Watch::new(Sequence::Betting, &strict, &Prior::default());
+            for _ in 0..cases_max {
+                if watch.observe(truth.draw(&mut random)).expect("a difference") != Verdict::Undecided {
+                    break;
+                }
+            }
+            *evidence = watch.state().log_evidence_adequate.expect("bets are laid");
+        }
+        let claimed = multiplicity::e_bh(&evidence, alpha).expect("evidence");
+        let count = |claimed: &[bool]| claimed.iter().filter(|claimed| **claimed).count() as f64;
+        let (wrong, made) = (count(&claimed[..7]), count(&claimed));
+        claims.any_wrong += f64::from(u8::from(wrong > 0.0)) / draws as f64;
+        claims.share_wrong += wrong / made.max(1.0) / draws as f64;
+        claims.made += made / draws as f64;
+    }
+    claims
+}
+
+/// Returns how often the best of so many candidates, all exactly on the margin, is called adequate: chosen on one half of the
+/// cases and tested on the other, and chosen and tested on all of them.
+pub(crate) fn best_of(candidates: usize, cases: usize, truth: Truth, (draws, seed): (usize, u64)) -> [f64; 2] {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let margin = -truth.difference;
+    let adequate = |table: &Table| f64::from(u8::from(tango::p_value(table, -margin) <= 0.05)) / draws as f64;
+    let best = |tables: &[Table]| {
+        let means: Vec<f64> = tables.iter().map(Table::difference).collect();
+        multiplicity::chosen(&means).expect("there are candidates")
+    };
+    let mut wrong = [0.0; 2];
+    for _ in 0..draws {
+        let mut half = || -> Vec<Table> { (0..candidates).map(|_| truth.table(cases / 2, &mut random)).collect() };
+        let (choosing, deciding) = (half(), half());
+        wrong[0] += adequate(&deciding[best(&choosing)]);
+        let whole: Vec<Table> = choosing.iter().zip(&deciding).map(|(one, other)| joined(one, other)).collect();
+        wrong[1] += adequate(&whole[best(&whole)]);
+    }
+    wrong
 }

@@ -17,7 +17,7 @@ mod figures;
 
 use figures::{Setting, Truth};
 
-const SECTIONS: [(&str, fn()); 9] = [
+const SECTIONS: [(&str, fn()); 10] = [
     ("tango", tango),
     ("sequential", sequential),
     ("cases", cases),
@@ -25,6 +25,7 @@ const SECTIONS: [(&str, fn()); 9] = [
     ("rollback", rollback),
     ("drift", drift),
     ("steps", steps),
+    ("best", best),
     ("bootstrap", resampled),
     ("time", time),
 ];
@@ -227,6 +228,26 @@ fn steps() {
             claims.share_wrong * 100.0,
             claims.made
         );
+    }
+    for cases_max in [400, 800] {
+        let claims = figures::several_steps_by_bets(&rule(0.05), cases_max, 1_000, 79);
+        println!(
+            "| e-BH, bets on up to {cases_max} cases | {:.1} | {:.1} | {:.2} |",
+            claims.any_wrong * 100.0,
+            claims.share_wrong * 100.0,
+            claims.made
+        );
+    }
+}
+
+fn best() {
+    println!(
+        "| candidates | chosen on one half, tested on the other | chosen and tested on all |\n| --- | --- | --- |"
+    );
+    for candidates in [2, 3, 5, 10] {
+        let truth = Truth { discordance: 0.15, difference: -0.05 };
+        let [split, all] = figures::best_of(candidates, 400, truth, (20_000, 80));
+        println!("| {candidates} | {:.1} | {:.1} |", split * 100.0, all * 100.0);
     }
 }
 

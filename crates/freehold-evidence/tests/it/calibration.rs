@@ -105,3 +105,24 @@ fn adjusted_claims_are_wrong_as_rarely_as_stated() {
     assert!(holm.any_wrong <= ceiling(NOMINAL, 500) && shares.share_wrong <= ceiling(NOMINAL, 500));
     assert!(shares.made > holm.made && shares.any_wrong > holm.any_wrong);
 }
+
+/// The expected share of wrong claims, where one may stop at any case; at the same level the claims are many.
+#[test]
+fn evidence_claimed_over_several_steps_is_wrong_as_rarely_as_stated() {
+    let claims = figures::several_steps_by_bets(&rule(0.05), 800, 200, 87);
+    println!("{claims:?}");
+    assert!(claims.share_wrong <= ceiling(NOMINAL, 200), "{claims:?}");
+    assert!(claims.made > 3.0, "needlessly timid: {claims:?}");
+}
+
+/// The best of several that are all on the margin: choosing on one half keeps the level, choosing on all breaks it.
+#[test]
+fn candidate_chosen_on_one_half_is_wrong_as_rarely_as_stated() {
+    let truth = Truth { discordance: 0.15, difference: -0.05 };
+    for candidates in [2, 5] {
+        let [split, all] = figures::best_of(candidates, 400, truth, (2_000, 88));
+        println!("{candidates} candidates: {split:.4} chosen on one half, {all:.4} on all");
+        assert!(split <= ceiling(NOMINAL + 0.007, 2_000) && split >= 0.03, "{candidates}: {split}");
+        assert!(all > 1.5 * NOMINAL, "what is guarded against must be there: {all}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The three-way decision: verdicts, cases still needed, and input that must not pass for certainty.
 
-use freehold_evidence::decision::{Decision, Error, Pair, Rule, Tally, Verdict, decide};
+use freehold_evidence::decision::{Decision, Error, Pair, Rule, Tally, Verdict, decide, p_value};
+use freehold_evidence::tango::{self, Table};
 use proptest::prelude::*;
 
 fn rule(margin: f64) -> Rule {
@@ -207,6 +208,28 @@ fn refused_rows_leave_a_tally_untouched() {
     assert_eq!(tally.decide(&rule(0.05)).expect("legal"), before);
     assert_eq!((tally.cases(), before.clusters), (60, 15));
     assert_eq!(Tally::default().decide(&rule(0.05)), Err(Error::NoPairs));
+}
+
+/// The p-value is the level at which the decision turns, for right/wrong, graded and clustered scores alike.
+#[test]
+fn p_value_is_the_level_at_which_the_decision_turns() {
+    let right_wrong = counted([180, 6, 8, 10]);
+    let graded: Vec<Pair> =
+        (0..120).map(|number| pair(number, 0.9, 0.88 + f64::from(number as u8 % 5) / 100.0)).collect();
+    for pairs in [right_wrong.clone(), in_clusters(right_wrong.clone(), 4), graded] {
+        let p_value = p_value(&pairs, 0.05).expect("legal");
+        let verdict =
+            |level: f64| decide(&pairs, &Rule::new(0.05, 1.0 - level).expect("legal")).expect("legal").verdict;
+        assert!(p_value > 1e-6 && p_value < 0.4, "{p_value}");
+        assert_eq!(verdict(p_value * 1.001), Verdict::Adequate, "{p_value}");
+        assert_ne!(verdict(p_value * 0.999), Verdict::Adequate, "{p_value}");
+    }
+    let table = Table::new([180.0, 6.0, 8.0, 10.0]).expect("counts");
+    let exact = tango::p_value(&table, -0.05);
+    assert!((p_value(&right_wrong, 0.05).expect("legal") - exact).abs() < 1e-6, "Tango's own: {exact}");
+    assert_eq!(p_value(&counted([100, 0, 40, 0]), 0.05), Ok(1.0), "far below the margin");
+    assert_eq!(p_value(&[], 0.05), Err(Error::NoPairs));
+    assert_eq!(p_value(&right_wrong, 0.0), Err(Error::Margin { margin: 0.0 }));
 }
 
 /// A cluster's name and a case's name may be the same and still mean two things.

@@ -35,6 +35,12 @@ fn evidence_is_claimed_by_rank() {
 }
 
 #[test]
+fn first_of_the_best_is_chosen() {
+    assert_eq!(multiplicity::chosen(&[0.7, 0.9, 0.9, 0.1]), Some(1));
+    assert_eq!(multiplicity::chosen(&[]), None);
+}
+
+#[test]
 fn fixed_sequence_stops_at_the_first_failure() {
     assert_eq!(multiplicity::fixed_sequence(&[0.01, 0.05, 0.051, 0.001], 0.05), Ok(2));
     assert_eq!(multiplicity::fixed_sequence(&[], 0.05), Ok(0));

@@ -9,6 +9,7 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::halves;
 use super::order;
 use super::plan::Question;
 use super::reference::References;
@@ -65,7 +66,7 @@ pub(super) fn choose_among(
         .hint("`freehold steps` shows what was recorded; --incumbent UPSTREAM/MODEL chooses another")
         .into());
     }
-    let (cases, unit_ends) = order::shuffle(cases, question.seed);
+    let (cases, unit_ends) = halves::cut(order::shuffle(cases, question.seed), question.half.as_ref())?;
     Ok(Chosen { cases, unit_ends, incumbent, reference: references.kind, notes })
 }
 

@@ -1,7 +1,7 @@
 //! Counts cases in their order: one counts only when all before it are in, so that who answers first cannot bias anything.
 
 use freehold_evidence::check::Score;
-use freehold_evidence::sequential::Watch;
+use freehold_evidence::sequential::{self, Watch};
 use freehold_evidence::{Pair, Rule, Verdict};
 use freehold_store::Replay;
 
@@ -71,13 +71,19 @@ pub(super) struct Counting<'a> {
 struct Watching {
     rule: Rule,
     whole: Watch,
+    /// Stops when the evidence holds beside other steps, where the verdict is corrected for their number.
+    beside: Option<Watch>,
 }
 
 impl<'a> Counting<'a> {
     pub(super) fn new(chosen: &'a Chosen, plan: &'a Plan, progress: &'a Progress) -> Self {
         let watching = match &plan.design {
             Design::Once { .. } | Design::Planned(_) => None,
-            Design::Always(always) => Some(Watching { rule: plan.rule, whole: always.test.watch(&plan.rule) }),
+            Design::Always(always) => Some(Watching {
+                rule: plan.rule,
+                whole: always.test.watch(&plan.rule),
+                beside: plan.across.as_ref().and_then(|family| family.watch(always, &plan.rule)),
+            }),
         };
         Counting { chosen, plan, progress, units: 0, scores: Vec::new(), watching, looked: Verdict::Undecided }
     }
@@ -93,7 +99,7 @@ impl<'a> Counting<'a> {
             self.scores.extend(cases.iter().map(|case| score(self.plan, case, replays)));
             self.units += 1;
             if let Some(watching) = &mut self.watching {
-                watching.whole.observe(mean(&self.scores[begin..]))?;
+                watching.observe(mean(&self.scores[begin..]))?;
             }
             self.look()?;
         }
@@ -117,12 +123,14 @@ impl<'a> Counting<'a> {
     }
 
     /// Returns whether nothing more is to be counted: where subsets are declared, which are decided on all cases, only
-    /// `not_adequate` ends it before.
+    /// `not_adequate` ends it before; where the verdict must hold beside other steps, `adequate` waits until it does.
     pub(super) fn is_over(&self) -> bool {
         let verdict = self.watching.as_ref().map_or(self.looked, |watching| watching.whole.verdict());
         let is_decided = match verdict {
             Verdict::NotAdequate => true,
-            Verdict::Adequate => self.plan.divided.is_empty(),
+            Verdict::Adequate => {
+                self.plan.divided.is_empty() && self.watching.as_ref().is_none_or(Watching::holds_beside)
+            }
             Verdict::Undecided => false,
         };
         self.next_end().is_none() || is_decided
@@ -148,6 +156,16 @@ impl<'a> Counting<'a> {
 }
 
 impl Watching {
+    fn observe(&mut self, difference: f64) -> Result<(), sequential::Error> {
+        self.whole.observe(difference)?;
+        self.beside.as_mut().map(|watch| watch.observe(difference)).transpose()?;
+        Ok(())
+    }
+
+    fn holds_beside(&self) -> bool {
+        self.beside.as_ref().is_none_or(|watch| watch.verdict() != Verdict::Undecided)
+    }
+
     fn evidence(&self) -> Evidence {
         let state = self.whole.state();
         let level = -(1.0 - self.rule.confidence()).ln();

@@ -8,7 +8,9 @@ use freehold_store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::across::Family;
 use super::cases::Chosen;
+use super::halves::Half;
 use super::result::AssessmentResult;
 
 /// The most looks that a result carries, the newest; the sentence about them counts all.
@@ -47,6 +49,12 @@ pub struct Look {
     pub seed: u64,
     /// The verdict; `None` for a look that was broken off.
     pub verdict: Option<String>,
+    /// `choosing` or `deciding`, where it was about one half of the cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half: Option<String>,
+    /// The steps with which its verdict is corrected for their number, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across: Option<Family>,
     /// Whether it is one more try at the same claim: the same candidate, on cases it was asked before or with the same lock
     /// and prompt.
     pub is_retry: bool,
@@ -99,10 +107,12 @@ pub(super) fn looks(store: &Store, chosen: &Chosen, own: &Looked<'_>) -> anyhow:
 }
 
 /// Returns whether an earlier look tried the claim of a later one: the same candidate, on cases that both asked for or with
-/// the same lock and prompt.
+/// the same lock and prompt. A half that only chose among candidates claimed nothing, and counts by its cases alone.
 fn is_retry(earlier: &freehold_store::Look, later: &freehold_store::Look, shared: u64) -> bool {
+    let only_chose = Half::of_plan(&earlier.head.plan).as_deref() == Some("choosing");
     let same = |member: &str| earlier.head.plan[member] == later.head.plan[member];
-    earlier.head.candidate == later.head.candidate && (shared > 0 || (same("lock") && same("step_versions")))
+    earlier.head.candidate == later.head.candidate
+        && (shared > 0 || (!only_chose && same("lock") && same("step_versions")))
 }
 
 fn told(look: &freehold_store::Look, verdict: Option<String>, (shared, is_retry): (u64, bool)) -> Look {
@@ -125,6 +135,8 @@ fn told(look: &freehold_store::Look, verdict: Option<String>, (shared, is_retry)
         confidence: number("confidence"),
         seed: count("seed"),
         verdict,
+        half: Half::of_plan(plan),
+        across: Family::of_plan(plan),
         is_retry,
     }
 }

@@ -5,12 +5,14 @@ use freehold_store::{AssessmentHead, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::across::Family;
 use super::adapt::Adapting;
 use super::ask::Arms;
 use super::cases::Chosen;
 use super::design::{Design, Looks};
+use super::halves::Half;
 use super::ledger;
-use super::result::Row;
+use super::result::{AssessmentResult, Row};
 use super::serving::Probing;
 use super::subsets::{self, Divided, Divider};
 use crate::checks::{Outside, Scorer};
@@ -48,6 +50,10 @@ pub struct Question {
     pub probing: Probing,
     /// Whether requests are adapted to the candidate.
     pub adapting: Adapting,
+    /// The half of the cases that it is about; all where not said.
+    pub half: Option<Half>,
+    /// The steps with which its verdict is corrected for their number, where it is.
+    pub across: Option<Family>,
 }
 
 /// Whether the incumbent is asked again, to measure how far it agrees with itself.
@@ -72,6 +78,7 @@ pub struct Plan {
     pub rule: Rule,
     pub(super) design: Design,
     pub(super) divided: Vec<Divided>,
+    pub(super) across: Option<Family>,
     whole: Value,
 }
 
@@ -86,7 +93,7 @@ impl Plan {
     ) -> anyhow::Result<Self> {
         let has_rerun = arms.rerun.is_some();
         let design = Design::of(store, question, chosen)?;
-        let whole = json!({
+        let mut whole = json!({
             "format": 2,
             "cases_sha256": digest(chosen),
             "cases": chosen.cases.len(),
@@ -107,18 +114,29 @@ impl Plan {
             "adapted": arms.adapted,
             "subsets": question.subsets.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
+        if let Some(half) = &question.half {
+            whole["half"] = json!(half);
+        }
+        if let Some(family) = &question.across {
+            family.fits(&question.step, &design)?;
+            whole["across"] = json!(family);
+        }
         let divided = subsets::divide(&question.subsets, &chosen.cases);
-        Ok(Plan { check, lock, has_rerun, rule: question.rule, design, divided, whole })
+        let across = question.across.clone();
+        Ok(Plan { check, lock, has_rerun, rule: question.rule, design, divided, across, whole })
     }
 
     /// Returns what a reader must know of how it was decided, on `counted` cases.
     pub(super) fn told(&self, row: &Row, counted: usize) -> Vec<String> {
         let mut told: Vec<String> = self.design.note().into_iter().collect();
         if row.n < counted as u64 {
-            told.push(format!(
-                "the whole was decided after {} cases; all were asked because subsets are declared, which are decided on all",
-                row.n
-            ));
+            let why = match &self.across {
+                Some(family) if self.divided.is_empty() => {
+                    format!("more were asked for evidence that holds beside {} steps", family.steps.len())
+                }
+                _ => "all were asked because subsets are declared, which are decided on all".to_owned(),
+            };
+            told.push(format!("the whole was decided after {} cases; {why}", row.n));
         }
         told
     }
@@ -143,7 +161,24 @@ impl Plan {
         let lock = Some(stored["lock"].clone()).filter(|lock| !lock.is_null());
         let (rule, design) = (question.rule, Design::recalled(stored, &question.rule)?);
         let divided = subsets::divide(&question.subsets, &chosen.cases);
-        Ok(Plan { check, lock, has_rerun: stored["rerun"] == true, rule, design, divided, whole: stored.clone() })
+        let (has_rerun, across) = (stored["rerun"] == true, Family::of_plan(stored));
+        Ok(Plan { check, lock, has_rerun, rule, design, divided, across, whole: stored.clone() })
+    }
+
+    /// Returns the result of an equal plan that has come to its end.
+    pub(super) fn finished(
+        &self,
+        store: &Store,
+        question: &Question,
+    ) -> anyhow::Result<Option<(AssessmentHead, AssessmentResult)>> {
+        // Through text, as the store compares plans: a number is equal to itself whatever its spelling.
+        let whole: Value = serde_json::from_str(&self.whole.to_string())?;
+        let is_equal = |head: &AssessmentHead| {
+            (&head.step, &head.candidate, &head.plan) == (&question.step, &question.candidate, &whole)
+        };
+        let mut found = store.assessments()?.into_iter().filter(|one| is_equal(&one.head));
+        let found = found.find_map(|one| Some((one.head, one.result?)));
+        found.map(|(head, result)| Ok((head, serde_json::from_value(result)?))).transpose()
     }
 
     /// Begins the assessment in the store, or finds the equal one that broke off.

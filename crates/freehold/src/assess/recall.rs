@@ -120,6 +120,8 @@ fn question(head: &AssessmentHead) -> anyhow::Result<Question> {
         probing: Probing::Never,
         adapting: Adapting::AsIs,
         subsets: serde_json::from_value(plan["subsets"].clone())?,
+        half: None,
+        across: None,
     })
 }
 

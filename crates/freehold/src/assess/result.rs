@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::across::Corrected;
 use super::adapt::Adaptation;
+use super::halves::Half;
 use super::ledger::Look;
 use super::serving::Serving;
 use crate::report::figures;
@@ -33,6 +35,12 @@ pub struct AssessmentResult {
     /// The ledger: every look at the step before this result, its own last; empty in results from before it was kept.
     #[serde(default)]
     pub looks: Vec<Look>,
+    /// The half of the cases that it is about, where one of several candidates was chosen on one half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half: Option<Half>,
+    /// What correcting for the number of steps came to, where several are corrected together; the row's verdict is corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across: Option<Corrected>,
     /// The judge that compared the answers, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<JudgeResult>,

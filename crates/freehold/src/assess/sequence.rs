@@ -50,6 +50,11 @@ pub(super) fn units(pairs: &[Pair]) -> Vec<usize> {
     ends.collect()
 }
 
+/// Returns the mean difference of every unit, in their order.
+pub(super) fn unit_means(pairs: &[Pair]) -> Vec<f64> {
+    pairs.chunk_by(|a, b| a.cluster.is_some() && a.cluster == b.cluster).map(mean).collect()
+}
+
 /// Returns the mean difference of a unit, the same in whatever order its cases are.
 pub(super) fn mean(unit: &[Pair]) -> f64 {
     unit.iter().map(|pair| pair.candidate - pair.incumbent).sum::<f64>() / unit.len() as f64

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::FORMAT;
 use crate::assess::result::{Arms, Failures, Row, Subset};
-use crate::assess::{CaseSeal, Look};
+use crate::assess::{CaseSeal, Corrected, Look};
 
 /// What an assessment came to, as far as a certificate tells it.
 pub(crate) struct Findings<'a> {
     pub(crate) plan: &'a Value,
     pub(crate) check_version: String,
     pub(crate) row: &'a Row,
+    pub(crate) across: Option<&'a Corrected>,
     pub(crate) arms: &'a Arms,
     pub(crate) failures: &'a Failures,
     pub(crate) subsets: &'a [Subset],
@@ -47,7 +48,7 @@ pub(crate) fn of(head: &AssessmentHead, findings: &Findings<'_>, terms: &Terms) 
     let (lock, judge, step_versions) = (take("lock"), take("judge"), take("step_versions"));
     let at = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or_default().to_string();
     declared["at"] = at(head.at_ms).into();
-    json!({
+    let mut body = json!({
         "format": FORMAT,
         "made_by": terms.made_by,
         "made_at": terms.made_at.to_string(),
@@ -67,7 +68,11 @@ pub(crate) fn of(head: &AssessmentHead, findings: &Findings<'_>, terms: &Terms) 
         "subsets": findings.subsets,
         "looks": findings.looks,
         "cases": findings.cases,
-    })
+    });
+    if let Some(corrected) = findings.across {
+        body["across"] = json!(corrected);
+    }
+    body
 }
 
 fn result(findings: &Findings<'_>) -> Value {

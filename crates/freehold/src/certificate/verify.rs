@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::Certificate;
 use super::body::{self, Findings, Terms};
 use super::compare::{self, Absent};
-use crate::assess::{CaseSeal, Look, recall};
+use crate::assess::result::{CaseResult, Named, Row};
+use crate::assess::{CaseSeal, Corrected, Look, corrected_again, recall};
 use crate::checks::Outside;
 
 pub use super::compare::{Field, State};
@@ -142,12 +143,19 @@ fn beside(
         let beside = Beside::StoreInPart { cases_gone: recalled.missing.len() };
         return Ok(Some((beside, compare::fields(certificate.body(), &again, Absent::NotChecked, &STATED))));
     };
-    let looks = as_booked(decided.looks, certificate.body());
+    let mut looks = as_booked(decided.looks, certificate.body());
     let judged = &decided.judged;
+    let (declared, pairs) = (&stored.head.plan, judged.cases.iter().map(pair_of).collect::<Vec<_>>());
+    let mut row = judged.row.clone();
+    let across = corrected(certificate, declared, (&mut row, &pairs))?;
+    if let Some(own) = looks.last_mut().filter(|_| across.is_some()) {
+        own.verdict = Some(row.verdict.clone());
+    }
     let findings = Findings {
         plan: &recalled.plan,
         check_version: decided.check_version.clone(),
-        row: &judged.row,
+        row: &row,
+        across: across.as_ref(),
         arms: &judged.arms,
         failures: &judged.failures,
         subsets: &judged.subsets,
@@ -159,6 +167,25 @@ fn beside(
     let terms = Terms { made_by: String::new(), made_at, expires_at, expires_because };
     let again = body::of(&stored.head, &findings, &terms);
     Ok(Some((Beside::Store, compare::fields(certificate.body(), &again, Absent::Differs, &STATED))))
+}
+
+/// Corrects the row for the number of steps, where the plan declares it, and returns what that came to.
+fn corrected(
+    certificate: &Certificate,
+    declared: &Value,
+    (row, pairs): (&mut Row, &[Pair]),
+) -> anyhow::Result<Option<Corrected>> {
+    let assessment = &certificate.head.assessment;
+    let found = corrected_again((certificate.body(), assessment), declared, (row, pairs))?;
+    if let Some(found) = &found {
+        found.take_back(assessment, row);
+    }
+    Ok(found)
+}
+
+fn pair_of(case: &CaseResult) -> Pair {
+    let CaseResult { case, cluster, incumbent, candidate, .. } = case.clone();
+    Pair { case, incumbent, candidate, cluster }
 }
 
 /// Puts what is left of the cases in the places that the certificate has them in; what cannot be told stays out.
@@ -203,19 +230,38 @@ fn alone(certificate: &Certificate) -> Vec<Field> {
         })
     };
     let pairs: Vec<Pair> = head.cases.iter().filter_map(pair).collect();
-    let decision = match recall::decide_alone(&head.declared, &pairs) {
-        Ok(decision) => decision,
+    let (row, across) = match row_alone(certificate, &pairs) {
+        Ok(found) => found,
         Err(error) => {
             let found = Some(format!("no decision can be made on the scores in it: {error:#}"));
             return vec![Field { field: "result".to_owned(), state: State::Differs, found }];
         }
     };
     let mean = |value: fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / pairs.len().max(1) as f64;
-    let again = json!({"result": {
-        "n": decision.n, "clusters": decision.clusters, "difference": decision.difference, "lower": decision.lower,
-        "upper": decision.upper, "confidence": decision.confidence, "margin": decision.margin,
-        "verdict": decision.verdict, "more_needed": decision.more_needed, "method": decision.method,
+    let mut again = json!({"result": {
+        "n": row.n, "clusters": row.clusters, "difference": row.difference, "lower": row.lower,
+        "upper": row.upper, "confidence": row.confidence, "margin": row.margin,
+        "verdict": row.verdict, "more_needed": row.more_needed, "method": row.method,
         "score_candidate": mean(|pair| pair.candidate),
     }});
+    if let Some(across) = across {
+        again["across"] = json!(across);
+    }
     compare::fields(certificate.body(), &again, Absent::NotChecked, &STATED)
+}
+
+/// Decides on the scores of a certificate as it declares, corrected for the number of steps where it declares that too.
+fn row_alone(certificate: &Certificate, pairs: &[Pair]) -> anyhow::Result<(Row, Option<Corrected>)> {
+    let head = &certificate.head;
+    let decision = recall::decide_alone(&head.declared, pairs)?;
+    let named = Named {
+        step: head.step.clone(),
+        candidate: head.candidate.clone(),
+        incumbent: String::new(),
+        reference: String::new(),
+        check: String::new(),
+    };
+    let mut row = Row::of(&decision, named);
+    let across = corrected(certificate, &head.declared, (&mut row, pairs))?;
+    Ok((row, across))
 }

@@ -10,7 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{certificate, step_lines, verdict};
 use crate::assess::result::Row;
-use crate::assess::{Adapting, AssessmentResult, Assessor, Divider, Looks, Probing, Question, Rerun, Standing};
+use crate::assess::{
+    Adapting, AssessmentResult, Assessor, Correction, Divider, Family, Looks, Probing, Progress, Question, Rerun,
+    Standing,
+};
 use crate::config::Settings;
 use crate::exit::{Exit, Fault};
 use crate::facts::PriceBook;
@@ -23,7 +26,10 @@ use crate::stdout;
 ///
 /// Tools are never executed. An assessment that was broken off goes on where it stopped when it is asked for again.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: freehold assess triage --candidate desk-l --margin 0.05 --html report.html\n\n\
+#[command(after_help = "Examples:\n  freehold assess triage --candidate desk-l --margin 0.05 --html report.html\n  \
+    freehold assess triage --candidate desk-s --candidate desk-l --choose split\n  \
+    freehold assess --all --candidate desk-l --across holm --fixed\n  \
+    freehold assess mail --candidate desk-l --check judge:openai/gpt-4.1\n\n\
     Ends with 0 when adequate, 1 when not adequate, 3 when undecided; with several steps, as the worst of them, and with several \
     candidates a step is adequate when one of them is.")]
 pub(super) struct Arguments {
@@ -37,6 +43,13 @@ pub(super) struct Arguments {
     /// first that is not adequate ends it, so that together they err no more often than one.
     #[arg(long = "candidate", value_name = "CANDIDATE", required = true)]
     candidates: Vec<String>,
+    /// How one of several candidates comes to be decided on: in the order given, or the best on one half of the cases.
+    #[arg(long, value_name = "HOW", default_value = "sequence")]
+    choose: Choose,
+    /// How the verdicts of several steps are corrected for their number, where each is to be moved by itself; that all steps
+    /// together are adequate needs none.
+    #[arg(long, value_name = "HOW", default_value = "none")]
+    across: Across,
     /// The largest loss of score that is accepted [default: assess.margin of the configuration, 0.05]
     #[arg(long)]
     margin: Option<f64>,
@@ -100,6 +113,39 @@ enum Reference {
     Outcome,
 }
 
+/// Ways to come from several candidates to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Choose {
+    /// Each in the order given, up to the first that is not adequate.
+    Sequence,
+    /// The best on one random half of the cases, decided on the other half alone, at the full level.
+    Split,
+}
+
+/// Ways to correct for the number of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Across {
+    /// Each step at its own level.
+    None,
+    /// Holm: that any step is wrongly adequate is as rare as the level says; with --fixed.
+    Holm,
+    /// Benjamini-Hochberg: the expected share of wrong ones among those called adequate; with --fixed.
+    Bh,
+    /// e-BH: the same share, for steps that are looked at after every case.
+    Ebh,
+}
+
+impl Across {
+    fn correction(self) -> Option<Correction> {
+        match self {
+            Across::None => None,
+            Across::Holm => Some(Correction::Holm),
+            Across::Bh => Some(Correction::Bh),
+            Across::Ebh => Some(Correction::Ebh),
+        }
+    }
+}
+
 impl From<Reference> for ReferenceKind {
     fn from(reference: Reference) -> Self {
         match reference {
@@ -118,7 +164,9 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     for candidate in &arguments.candidates {
         Target::parse(candidate, &settings)?;
     }
-    if arguments.certificate.is_some() && steps.len() * arguments.candidates.len() > 1 {
+    refuse_mixes(arguments, &settings, &steps)?;
+    let ends = if arguments.choose == Choose::Split { 1 } else { arguments.candidates.len() };
+    if arguments.certificate.is_some() && steps.len() * ends > 1 {
         return Err(Fault::input("--certificate takes the certificate of one step and one candidate")
             .hint(
                 "leave it out, and write them with `freehold certificate export STEP --candidate CANDIDATE --out FILE`",
@@ -126,10 +174,13 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
             .into());
     }
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
-    let mut results = Vec::new();
-    for step in &steps {
-        results.extend(walk(arguments, &assessor, step)?);
-    }
+    let results = match arguments.across {
+        Across::None => {
+            let walks: Result<Vec<_>, _> = steps.iter().map(|step| walk(arguments, &assessor, step)).collect();
+            walks?.concat()
+        }
+        _ => together(arguments, &assessor, &steps)?,
+    };
     if let Some(file) = &arguments.html {
         let page = report::html(&step_lines::report_of(&store, &prices)?);
         std::fs::write(file, page).map_err(|error| {
@@ -161,31 +212,118 @@ fn steps(arguments: &Arguments, store: &Store) -> anyhow::Result<Vec<String>> {
     Ok(steps)
 }
 
-/// Tries the candidates of a step in the order given, up to the first that is not adequate.
+/// Refuses what cannot be weighed together, before anything is asked.
+fn refuse_mixes(arguments: &Arguments, settings: &Settings, steps: &[String]) -> Result<(), Fault> {
+    let several = arguments.candidates.len() > 1;
+    if arguments.choose == Choose::Split && !several {
+        return Err(Fault::input("--choose split chooses among several candidates, and one is named")
+            .hint("name the others with --candidate, or leave --choose out"));
+    }
+    let Some(correction) = arguments.across.correction() else { return Ok(()) };
+    if several && arguments.choose == Choose::Sequence {
+        return Err(Fault::input("--across corrects one claim a step, and a sequence of candidates makes several")
+            .hint("name one candidate, or let one be chosen with --choose split"));
+    }
+    for step in steps {
+        let check = question(arguments, settings, (step, &arguments.candidates[0]))?.check;
+        if check.is_some_and(|check| check.starts_with("judge:")) {
+            let told = format!("{step} is decided by a judge beside labels, whose evidence --across cannot weigh");
+            return Err(Fault::input(told).hint("assess that step by itself, without --across"));
+        }
+    }
+    match (correction, arguments.fixed) {
+        (Correction::Ebh, true) => Err(Fault::input("e-BH weighs the evidence of bets, and --fixed lays none")
+            .hint("leave --fixed out, or take --across holm or bh")),
+        (Correction::Ebh, false) if arguments.looks.is_some() => {
+            Err(Fault::input("e-BH weighs the evidence of bets, and planned looks lay none").hint("leave --looks out"))
+        }
+        (Correction::Holm | Correction::Bh, false) => Err(Fault::input(
+            "Holm's and Benjamini-Hochberg's methods weigh p-values, which hold only where the number of cases is fixed beforehand",
+        )
+        .hint("add --fixed, or take --across ebh to look after every case")),
+        _ => Ok(()),
+    }
+}
+
+/// Decides every step by itself, corrects the verdicts for their number, and certifies them then.
+fn together(arguments: &Arguments, assessor: &Assessor<'_>, steps: &[String]) -> anyhow::Result<Vec<AssessmentResult>> {
+    let mut sorted = steps.to_vec();
+    sorted.sort();
+    let family = arguments.across.correction().map(|correction| Family { correction, steps: sorted });
+    let runtime = runtime()?;
+    let mut drafts = Vec::with_capacity(steps.len());
+    for step in steps {
+        let questions = questions(arguments, assessor.settings, (step, family.as_ref()))?;
+        let asked = Asked::of(&questions[0]);
+        drafts.push(match questions.as_slice() {
+            [one] => asked.shown(|progress| runtime.block_on(assessor.draft(one, progress)))?,
+            several => asked.shown(|progress| runtime.block_on(assessor.draft_of_best(several, progress)))?,
+        });
+    }
+    assessor.correct(&mut drafts)?;
+    drafts.into_iter().map(|draft| assessor.certify(draft)).collect()
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Tries the candidates of a step as they are to be chosen: the best of them, or in the order given up to the first that is
+/// not adequate.
 ///
 /// A fixed sequence: each is tested at the full level only if all before it passed, so that the chance of any wrong `adequate`
 /// stays that of one (Maurer, Hothorn and Lehmacher 1995).
 fn walk(arguments: &Arguments, assessor: &Assessor<'_>, step: &str) -> anyhow::Result<Vec<AssessmentResult>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
+    let questions = questions(arguments, assessor.settings, (step, None))?;
+    if arguments.choose == Choose::Split {
+        let draft = Asked::of(&questions[0])
+            .shown(|progress| runtime.block_on(assessor.draft_of_best(&questions, progress)))?;
+        return Ok(vec![assessor.certify(draft)?]);
+    }
     let mut results: Vec<AssessmentResult> = Vec::new();
-    for candidate in &arguments.candidates {
+    for question in &questions {
         if let Some(last) = results.last().filter(|last| last.row.verdict != "adequate") {
             let (before, verdict) = (&last.row.candidate, last.row.verdict.replace('_', " "));
-            eprintln!("{step}: {candidate} was not tried, because {before} before it is {verdict}");
+            eprintln!("{step}: {} was not tried, because {before} before it is {verdict}", question.candidate);
             break;
         }
-        let question = question(arguments, assessor.settings, (step, candidate))?;
-        let bar = bar(&question);
-        let shown = bar.clone();
-        let result = runtime.block_on(assessor.assess(&question, &move |standing| {
+        results.push(Asked::of(question).shown(|progress| runtime.block_on(assessor.assess(question, progress)))?);
+    }
+    Ok(results)
+}
+
+/// What is shown while a question is asked.
+struct Asked {
+    bar: ProgressBar,
+}
+
+impl Asked {
+    fn of(question: &Question) -> Self {
+        Asked { bar: bar(question) }
+    }
+
+    /// Does the asking, showing how far it is.
+    fn shown<T>(self, asking: impl FnOnce(&Progress) -> T) -> T {
+        let shown = self.bar.clone();
+        let done = asking(&move |standing: &Standing| {
             shown.set_length(standing.cases);
             shown.set_position(standing.counted);
             shown.set_prefix(near(standing));
-        }));
-        bar.finish_and_clear();
-        results.push(result?);
+        });
+        self.bar.finish_and_clear();
+        done
     }
-    Ok(results)
+}
+
+fn questions(
+    arguments: &Arguments,
+    settings: &Settings,
+    (step, across): (&str, Option<&Family>),
+) -> Result<Vec<Question>, Fault> {
+    let of = |candidate: &String| question(arguments, settings, (step, candidate));
+    let questions = arguments.candidates.iter().map(of);
+    questions.map(|found| found.map(|question| Question { across: across.cloned(), ..question })).collect()
 }
 
 /// Returns how a step came out: adequate where any candidate is, else as the last that was tried.
@@ -235,6 +373,8 @@ fn question(arguments: &Arguments, settings: &Settings, (step, candidate): (&str
         subsets,
         probing: if arguments.no_probe { Probing::Never } else { Probing::First },
         adapting: if arguments.as_is { Adapting::AsIs } else { Adapting::Mechanically },
+        half: None,
+        across: None,
     })
 }
 
@@ -274,14 +414,21 @@ fn print(arguments: &Arguments, results: &[AssessmentResult]) -> anyhow::Result<
         details(result)?;
     }
     if rows.windows(2).any(|pair| pair[0].step != pair[1].step) {
-        stdout::line(ACROSS_STEPS)?;
+        stdout::line(across_steps(arguments.across))?;
     }
     Ok(())
 }
 
-/// What a reader of several steps must know.
-const ACROSS_STEPS: &str = "\nEach step is decided at its own level: \"all of them are adequate\" holds at that level, too; that none \
-    of them is wrongly adequate does not.";
+/// Returns what a reader of several steps must know.
+fn across_steps(across: Across) -> String {
+    let promise = match across.correction() {
+        None => "Each step is decided at its own level; that none of them is wrongly adequate does not follow \
+             (--across corrects for it)."
+            .to_owned(),
+        Some(correction) => format!("Corrected over the steps: {}.", correction.promise()),
+    };
+    format!("\n{promise} \"All of them are adequate\" holds at the level of one step without any correction.")
+}
 
 fn details(result: &AssessmentResult) -> anyhow::Result<()> {
     if !result.subsets.is_empty() {

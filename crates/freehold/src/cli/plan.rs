@@ -68,6 +68,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
         subsets: Vec::new(),
         probing: Probing::Never,
         adapting: Adapting::Mechanically,
+        half: None,
+        across: None,
     };
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
     let outlook = assessor.outlook(&question, target.as_ref())?;

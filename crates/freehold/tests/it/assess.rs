@@ -24,6 +24,11 @@ fn body(ticket: &Ticket) -> Value {
 
 /// Imports one call a ticket, answered with the gold by somebody who cannot be asked again.
 pub(crate) fn import(home: &Path, tickets: &[Ticket]) {
+    import_as(home, STEP, tickets);
+}
+
+/// Imports the calls as those of a step.
+pub(crate) fn import_as(home: &Path, step: &str, tickets: &[Ticket]) {
     let mut text = String::new();
     for ticket in tickets {
         let message = json!({"role": "assistant", "content": ticket.gold.triage.to_string()});
@@ -31,7 +36,7 @@ pub(crate) fn import(home: &Path, tickets: &[Ticket]) {
         let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
         let response =
             json!({"id": ticket.id, "object": "chat.completion", "model": MODEL, "choices": choices, "usage": usage});
-        let line = json!({"id": ticket.id, "api": "openai.chat", "step": STEP, "run": ticket.id, "request": body(ticket), "response": response});
+        let line = json!({"id": ticket.id, "api": "openai.chat", "step": step, "run": ticket.id, "request": body(ticket), "response": response});
         writeln!(text, "{line}").unwrap();
     }
     std::fs::write(home.join("calls.jsonl"), text).unwrap();
@@ -40,12 +45,17 @@ pub(crate) fn import(home: &Path, tickets: &[Ticket]) {
 
 /// Configures a scripted model that answers `right` of the tickets with the gold and the others wrongly.
 pub(crate) fn model(home: &Path, tickets: &[Ticket], right: usize, extra: &Value) {
+    std::fs::write(home.join("script.json"), script(tickets, right, extra).to_string()).unwrap();
+    let entry = "[[model]]\nname = \"desk\"\npath = \"script.json\"\nbackend = \"scripted\"\n";
+    std::fs::write(home.join("freehold.toml"), entry).unwrap();
+}
+
+/// Returns what a scripted model follows that answers `right` of the tickets with the gold and the others wrongly.
+pub(crate) fn script(tickets: &[Ticket], right: usize, extra: &Value) -> Value {
     let mut rules: Vec<Value> =
         tickets.iter().take(right).map(|ticket| rule(ticket, &ticket.gold.triage.to_string(), extra)).collect();
     rules.push(json!({"text": "{\"category\":\"nonsense\",\"priority\":\"low\"}"}));
-    std::fs::write(home.join("script.json"), json!({"rules": rules}).to_string()).unwrap();
-    let entry = "[[model]]\nname = \"desk\"\npath = \"script.json\"\nbackend = \"scripted\"\n";
-    std::fs::write(home.join("freehold.toml"), entry).unwrap();
+    json!({"rules": rules})
 }
 
 fn rule(ticket: &Ticket, text: &str, extra: &Value) -> Value {

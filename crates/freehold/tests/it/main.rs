@@ -6,6 +6,7 @@ mod assess;
 mod certificates;
 mod chat;
 mod check;
+mod claims;
 mod clients;
 mod commands;
 mod costs;

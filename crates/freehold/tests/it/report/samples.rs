@@ -109,16 +109,11 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         notes: notes(index),
         disagreements: disagreements(truth, &cases),
         looks: looks(index),
+        half: None,
+        across: None,
         judge: None,
         certificate: None,
-        cost: Cost {
-            incumbent_usd_per_1k: index.is_multiple_of(2).then_some(1.692),
-            candidate_usd_per_1k: None,
-            candidate_engine_s_per_1k: Some(truth.candidate_ms),
-            basis: "list price of the simulated vendor; what this machine costs was not given".to_owned(),
-            input_tokens_mean: Some(212.4),
-            output_tokens_mean: (index != 2).then_some(38.0),
-        },
+        cost: cost(index, truth),
         subsets: subsets(index),
         lock: Some(lock()),
         serving: freehold::assess::Serving::default(),
@@ -127,6 +122,17 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         replay: ReplayFigures { wall_ms: 42_000, generations: 2 * truth.cases, resumed: 12 * u64::from(index == 1) },
         saved: None,
         cases,
+    }
+}
+
+fn cost(index: usize, truth: &Truth) -> Cost {
+    Cost {
+        incumbent_usd_per_1k: index.is_multiple_of(2).then_some(1.692),
+        candidate_usd_per_1k: None,
+        candidate_engine_s_per_1k: Some(truth.candidate_ms),
+        basis: "list price of the simulated vendor; what this machine costs was not given".to_owned(),
+        input_tokens_mean: Some(212.4),
+        output_tokens_mean: (index != 2).then_some(38.0),
     }
 }
 
@@ -146,6 +152,8 @@ fn looks(index: usize) -> Vec<Look> {
         confidence: 0.95,
         seed: nth,
         verdict: verdict.map(ToOwned::to_owned),
+        half: None,
+        across: None,
         is_retry: candidate == "desk-l" && nth < 3,
     };
     match index {
