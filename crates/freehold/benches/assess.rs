@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use freehold::assess::{Assessor, Looks, Question, Rerun};
+use freehold::assess::{Assessor, Question};
 use freehold::config::{Layers, Settings};
 use freehold::facts::{PriceBook, Sellers};
 use freehold::sample::business::{self, Earlier, Split, StepName};
@@ -106,22 +106,8 @@ async fn assessed(settings: &Settings, calls: &[Call]) -> anyhow::Result<Duratio
     store.import(calls)?;
     let prices = PriceBook::load(None, Sellers::default())?;
     let assessor = Assessor { store: &store, settings, prices: &prices, program: program() };
-    let question = Question {
-        step: STEP.to_owned(),
-        candidate: "desk".to_owned(),
-        incumbent: None,
-        rule: Rule::new(0.05, 0.95)?,
-        check: None,
-        reference: None,
-        cases_max: calls.len(),
-        concurrency: 8,
-        looks: Looks::Once,
-        seed: 1,
-        rerun: Rerun::Never,
-        probing: freehold::assess::Probing::Never,
-        adapting: freehold::assess::Adapting::AsIs,
-        subsets: Vec::new(),
-    };
+    let rule = Rule::new(0.05, 0.95)?;
+    let question = Question { cases_max: calls.len(), concurrency: 8, ..Question::new(STEP, "desk", rule) };
     let begun = Instant::now();
     let result = assessor.assess(&question, &|_| {}).await?;
     assert_eq!(result.row.n, CASES, "every case was replayed");

@@ -56,6 +56,31 @@ pub struct Question {
     pub across: Option<Family>,
 }
 
+impl Question {
+    /// Asks for a look at all cases at once and at nothing else: no incumbent again, no probe, requests as they are.
+    #[must_use]
+    pub fn new(step: &str, candidate: &str, rule: Rule) -> Self {
+        Self {
+            step: step.to_owned(),
+            candidate: candidate.to_owned(),
+            incumbent: None,
+            rule,
+            check: None,
+            reference: None,
+            cases_max: usize::MAX,
+            concurrency: 1,
+            looks: Looks::Once,
+            seed: 1,
+            rerun: Rerun::Never,
+            subsets: Vec::new(),
+            probing: Probing::Never,
+            adapting: Adapting::AsIs,
+            half: None,
+            across: None,
+        }
+    }
+}
+
 /// Whether the incumbent is asked again, to measure how far it agrees with itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rerun {

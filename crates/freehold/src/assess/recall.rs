@@ -7,17 +7,15 @@ use freehold_store::{AssessmentHead, Store};
 use freehold_wire::ReferenceKind;
 use serde_json::Value;
 
-use super::adapt::Adapting;
 use super::cases::{self, Case, Chosen};
 use super::counting::Counting;
-use super::design::{Design, Looks};
+use super::design::Design;
 use super::ledger::{self, Look, Looked};
-use super::plan::{self, Plan, Question, Rerun};
+use super::plan::{self, Plan, Question};
 use super::reference::References;
 use super::replay::Replays;
 use super::score::{self, Judged};
 use super::seals::{self, CaseSeal};
-use super::serving::Probing;
 use crate::checks::Outside;
 use crate::exit::Fault;
 use crate::names::Target;
@@ -106,22 +104,10 @@ pub(crate) fn decide_alone(declared: &Value, pairs: &[Pair]) -> anyhow::Result<f
 fn question(head: &AssessmentHead) -> anyhow::Result<Question> {
     let plan = &head.plan;
     Ok(Question {
-        step: head.step.clone(),
-        candidate: head.candidate.clone(),
-        incumbent: None,
-        rule: rule(plan)?,
         check: plan["check"].as_str().map(str::to_owned),
-        reference: None,
-        cases_max: usize::MAX,
-        concurrency: 1,
-        looks: Looks::Once,
         seed: plan["seed"].as_u64().unwrap_or_default(),
-        rerun: Rerun::Never,
-        probing: Probing::Never,
-        adapting: Adapting::AsIs,
         subsets: serde_json::from_value(plan["subsets"].clone())?,
-        half: None,
-        across: None,
+        ..Question::new(&head.step, &head.candidate, rule(plan)?)
     })
 }
 

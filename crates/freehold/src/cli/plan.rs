@@ -3,7 +3,7 @@
 use freehold_evidence::Rule;
 
 use super::step_lines;
-use crate::assess::{Adapting, Assessor, Looks, Outlook, OutlookLine, Probing, Question, Rerun};
+use crate::assess::{Adapting, Assessor, Looks, Outlook, OutlookLine, Question, Rerun};
 use crate::exit::{Exit, Fault};
 use crate::facts::PriceBook;
 use crate::home::Place;
@@ -54,22 +54,13 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let step = step_lines::find(&store, &arguments.step)?;
     let declared = settings.steps.iter().find(|declared| declared.name == step);
     let question = Question {
-        candidate: arguments.candidate.clone().unwrap_or_default(),
-        incumbent: None,
-        rule,
         check: arguments.check.clone().or_else(|| declared.and_then(|declared| declared.check.clone())),
-        step,
-        reference: None,
         cases_max: arguments.max_cases.unwrap_or(defaults.cases_max),
         concurrency: defaults.concurrency,
         looks: Looks::Always,
-        seed: 1,
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
-        subsets: Vec::new(),
-        probing: Probing::Never,
         adapting: Adapting::Mechanically,
-        half: None,
-        across: None,
+        ..Question::new(&step, arguments.candidate.as_deref().unwrap_or_default(), rule)
     };
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };
     let outlook = assessor.outlook(&question, target.as_ref())?;
