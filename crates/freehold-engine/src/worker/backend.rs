@@ -64,12 +64,11 @@ impl Backend {
     }
 
     /// Takes a request for vectors in, or refuses it with the reason.
-    #[cfg_attr(not(feature = "llama"), expect(clippy::needless_pass_by_value, reason = "the llama backend keeps it"))]
-    pub(crate) fn embed(&mut self, order: Order) -> Result<(), String> {
+    pub(crate) fn embed(&mut self, order: &Order) -> Result<(), String> {
         match self {
             Backend::Scripted(_) => Err(format!("a script has no vectors (call {})", order.id)),
             #[cfg(feature = "llama")]
-            Backend::Llama(backend) => backend.embed(&order),
+            Backend::Llama(backend) => backend.embed(order),
         }
     }
 

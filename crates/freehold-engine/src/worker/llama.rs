@@ -29,6 +29,7 @@ use crate::worker::output::{Manner, Output};
 use batch::Batch;
 use constraint::Constraints;
 use embedder::Embedder;
+use grammar::Beginning;
 use job::Job;
 use prompt::Prompts;
 use sampler::Sampler;
@@ -87,13 +88,14 @@ impl Llama {
             return Err("it asks for no tokens at all".to_owned());
         }
         let manner = self.vocabulary.manner;
-        let is_thinking = text.trim_end().ends_with(manner.thoughts.0);
-        let constraint = self.constraints.of(&request, is_thinking)?;
+        let is_amid_thought = text.trim_end().ends_with(manner.thoughts.0);
+        let beginning = if is_amid_thought { Beginning::Thought } else { Beginning::Answer };
+        let constraint = self.constraints.of(&request, beginning)?;
         let mut output = Output::new(&request, manner, format!("{seed:016x}{id}"));
         if constraint.as_ref().is_some_and(|constraint| constraint.is_json_only) {
             output.without_reasoning();
         }
-        if is_thinking {
+        if beginning == Beginning::Thought {
             output.begin_reasoning();
         }
         self.waiting.push_back(Job {

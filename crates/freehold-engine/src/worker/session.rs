@@ -81,7 +81,7 @@ fn obey(message: ToWorker, backend: &mut Backend) -> Result<Option<(u64, WorkerE
         }
         ToWorker::Embed(order) => {
             let id = order.id;
-            backend.embed(*order).err().map(|what| (id, WorkerEvent::Refused(what)))
+            backend.embed(&order).err().map(|what| (id, WorkerEvent::Refused(what)))
         }
         ToWorker::Cancel { id } => {
             backend.cancel(id);

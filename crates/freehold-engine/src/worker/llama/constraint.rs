@@ -9,7 +9,7 @@ use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::SimpleVob;
 use llguidance::{Matcher, ParserFactory};
 
-use crate::worker::llama::grammar::{self, Writing};
+use crate::worker::llama::grammar::{self, Beginning, Writing};
 use crate::worker::output::Manner;
 
 /// How many compiled grammars are kept.
@@ -40,10 +40,9 @@ impl Constraints {
         Ok(Constraints { factory, writing, compiled: HashMap::new(), by_age: VecDeque::new() })
     }
 
-    /// Returns the constraint that a request asks for, if it asks for any; `is_thinking` says that the prompt ends amid
-    /// reasoning.
-    pub(crate) fn of(&mut self, request: &Request, is_thinking: bool) -> Result<Option<Constraint>, String> {
-        let Some(grammar) = grammar::of(request, &self.writing, is_thinking)? else { return Ok(None) };
+    /// Returns the constraint that a request asks for, if it asks for any.
+    pub(crate) fn of(&mut self, request: &Request, beginning: Beginning) -> Result<Option<Constraint>, String> {
+        let Some(grammar) = grammar::of(request, &self.writing, beginning)? else { return Ok(None) };
         let is_json_only = request.tools.is_empty() || request.tool_choice == freehold_wire::ToolChoice::None;
         if !self.compiled.contains_key(&grammar) {
             let matcher = self.compile(&grammar)?;

@@ -72,9 +72,24 @@ fn spelling(model: &LlamaModel, text: &str) -> String {
     parts.join(" ")
 }
 
-/// Returns the grammar of a request, or `None` when any text will do. `is_thinking` says that the prompt ends amid
-/// reasoning, which then comes first.
-pub(crate) fn of(request: &Request, writing: &Writing, is_thinking: bool) -> Result<Option<String>, String> {
+/// Where the prompt leaves the answer to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// With what is answered.
+    Answer,
+    /// Amid reasoning, which comes first.
+    Thought,
+}
+
+/// How many calls an answer may make.
+#[derive(Clone, Copy)]
+enum Calls {
+    One,
+    Several,
+}
+
+/// Returns the grammar of a request, or `None` when any text will do.
+pub(crate) fn of(request: &Request, writing: &Writing, beginning: Beginning) -> Result<Option<String>, String> {
     let shape = match &request.response_format {
         ResponseFormat::Text => None,
         ResponseFormat::JsonObject => Some(json!({"type": "object"})),
@@ -82,26 +97,26 @@ pub(crate) fn of(request: &Request, writing: &Writing, is_thinking: bool) -> Res
     };
     let json_line = |schema: &Value| format!("json: %json {}\n", compact(schema));
     let all: Vec<&Tool> = request.tools.iter().collect();
-    let calls = |tools: &[&Tool], is_one: bool| call_rules(tools, writing, is_one);
-    let is_one = request.one_tool_call;
+    let calls = |tools: &[&Tool], count: Calls| call_rules(tools, writing, count);
+    let count = if request.one_tool_call { Calls::One } else { Calls::Several };
     let (start, rules) = match (&request.tool_choice, shape) {
         (ToolChoice::Named(name), _) => {
             let tool = request.tools.iter().find(|tool| tool.name == *name);
             let tool = tool.ok_or_else(|| format!("it demands the tool {name:?}, which it does not offer"))?;
-            ("calls".to_owned(), calls(&[tool], true)?)
+            ("calls".to_owned(), calls(&[tool], Calls::One)?)
         }
         (ToolChoice::Required, _) if all.is_empty() => {
             return Err("it demands a tool call and offers no tool".to_owned());
         }
-        (ToolChoice::Required, _) => ("calls".to_owned(), calls(&all, is_one)?),
-        (ToolChoice::Auto, None) if !all.is_empty() => (free_or_calls(writing), calls(&all, is_one)?),
+        (ToolChoice::Required, _) => ("calls".to_owned(), calls(&all, count)?),
+        (ToolChoice::Auto, None) if !all.is_empty() => (free_or_calls(writing), calls(&all, count)?),
         (ToolChoice::Auto, Some(schema)) if !all.is_empty() => {
-            ("json | calls".to_owned(), json_line(&schema) + &calls(&all, is_one)?)
+            ("json | calls".to_owned(), json_line(&schema) + &calls(&all, count)?)
         }
         (_, Some(schema)) => ("json".to_owned(), json_line(&schema)),
         (_, None) => return Ok(None),
     };
-    if is_thinking {
+    if beginning == Beginning::Thought {
         let (_, thought) = writing.manner.thoughts;
         let ending = &writing.thought;
         return Ok(Some(format!(
@@ -135,8 +150,8 @@ fn without(marker: &str) -> String {
     format!("/(?s:.)+/ & ~/(?s:.*){spelt}(?s:.*)/")
 }
 
-/// Returns the rules of calls of these tools in the family's form; `is_one` allows a single call.
-fn call_rules(tools: &[&Tool], writing: &Writing, is_one: bool) -> Result<String, String> {
+/// Returns the rules of so many calls of these tools in the family's form.
+fn call_rules(tools: &[&Tool], writing: &Writing, count: Calls) -> Result<String, String> {
     let Writing { lead, open, close, tail, prefix, separator, .. } = writing;
     let break_ = "\"\\n\"?";
     let (call, between) = match writing.manner.family.body {
@@ -145,7 +160,10 @@ fn call_rules(tools: &[&Tool], writing: &Writing, is_one: bool) -> Result<String
         Body::Object(_) => (format!("call: {open} {break_} body {break_} {close}"), "\"\\n\"? call"),
         Body::Named { .. } => (format!("call: {open} {prefix} body {close}"), "\"\\n\"? call"),
     };
-    let more = if is_one { String::new() } else { format!(" ({between})*") };
+    let more = match count {
+        Calls::One => String::new(),
+        Calls::Several => format!(" ({between})*"),
+    };
     let mut rules = match writing.manner.family.body {
         Body::List(_) => format!("calls: {lead} call{more} \"]\" {close} {tail}\n"),
         _ if writing.manner.family.open.is_empty() => format!("calls: call{more}\n"),
