@@ -83,8 +83,9 @@ fn call(number: u64) -> Call {
 
 /// The same requests, at the same concurrency, to a freshly loaded model, answers thrown away.
 async fn straight(settings: &Settings, calls: &[Call]) -> anyhow::Result<Duration> {
+    let home = tempfile::tempdir()?;
     let begun = Instant::now();
-    let engine = service::engine(settings, program());
+    let engine = service::engine(settings, program(), home.path());
     let model = &settings.models[0];
     service::load(&engine, model).await?;
     let requests: Vec<Request> =
