@@ -65,12 +65,7 @@ impl Client {
     /// # Errors
     /// The system's certificates cannot be read.
     pub fn new(timeout: Duration) -> Result<Self, Error> {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(Error::Certificates)?
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let connector = connector().map_err(Error::Certificates)?;
         Ok(Client {
             inner: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector).into(),
             timeout,
@@ -115,6 +110,15 @@ impl Client {
             Err(_) => Err(Error::TimedOut { authority, seconds: self.timeout.as_secs() }),
         }
     }
+}
+
+/// Builds what opens connections, over TLS by the system's certificates where the address says so.
+///
+/// # Errors
+/// The certificates cannot be read.
+pub(crate) fn connector() -> std::io::Result<hyper_rustls::HttpsConnector<HttpConnector>> {
+    let roots = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots()?;
+    Ok(roots.https_or_http().enable_http1().build())
 }
 
 fn authority(address: &Uri) -> String {

@@ -69,6 +69,15 @@ impl Arms {
                 let asked = Asked::upstream(&client, upstream, (&chosen.incumbent.model, question.concurrency));
                 reachable(asked, &chosen.cases[0], &mut notes).await
             }
+            (Rerun::WherePossible, None) if chosen.incumbent.own_model(assessor.settings).is_some() => {
+                match Asked::named(assessor, &chosen.incumbent, (&client, engine), question.concurrency).await {
+                    Ok(asked) => reachable(asked, &chosen.cases[0], &mut notes).await,
+                    Err(error) => {
+                        notes.push(unreachable_incumbent(&error));
+                        None
+                    }
+                }
+            }
             (Rerun::WherePossible, None) => {
                 notes.push(format!(
                     "the incumbent {} is not configured here, so it could not be asked again",
@@ -107,11 +116,15 @@ fn speaks_all(upstream: &Upstream, chosen: &Chosen) -> Result<(), Fault> {
     }
 }
 
+fn unreachable_incumbent(failure: &dyn std::fmt::Display) -> String {
+    format!("the incumbent could not be asked again, so its own noise is not known: {failure}")
+}
+
 async fn reachable(asked: Asked, case: &Case, notes: &mut Vec<String>) -> Option<Asked> {
     match asked.ask(case).await.answer {
         Ok(_) => Some(asked),
         Err(failure) => {
-            notes.push(format!("the incumbent could not be asked again, so its own noise is not known: {failure}"));
+            notes.push(unreachable_incumbent(&failure));
             None
         }
     }

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::source;
+use crate::client;
 
 /// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 5;
@@ -82,12 +83,7 @@ pub(crate) struct Fetcher {
 impl Fetcher {
     /// Returns a fetcher; the token goes to the first address only, never to where it redirects.
     pub(crate) fn new(token: Option<String>) -> Result<Self, Error> {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(Error::Certificates)?
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let connector = client::connector().map_err(Error::Certificates)?;
         Ok(Fetcher { inner: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector), token })
     }
 
