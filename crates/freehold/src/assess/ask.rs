@@ -61,32 +61,8 @@ impl Arms {
         let candidate =
             Asked::named(assessor, target, (&client, engine), question.concurrency).await?.adapting(&adapted);
         let mut notes = Vec::new();
+        let rerun = ask_again(assessor, trial, (&client, engine), &mut notes).await;
         let known = chosen.incumbent.upstream(assessor.settings);
-        let rerun = match (question.rerun, known) {
-            // Against a label the recorded answer is scored as it is; asking again would be paid and not used.
-            _ if chosen.reference != ReferenceKind::Incumbent => None,
-            (Rerun::WherePossible, Some(upstream)) => {
-                let asked = Asked::upstream(&client, upstream, (&chosen.incumbent.model, question.concurrency));
-                reachable(asked, &chosen.cases[0], &mut notes).await
-            }
-            (Rerun::WherePossible, None) if chosen.incumbent.own_model(assessor.settings).is_some() => {
-                match Asked::named(assessor, &chosen.incumbent, (&client, engine), question.concurrency).await {
-                    Ok(asked) => reachable(asked, &chosen.cases[0], &mut notes).await,
-                    Err(error) => {
-                        notes.push(unreachable_incumbent(&error));
-                        None
-                    }
-                }
-            }
-            (Rerun::WherePossible, None) => {
-                notes.push(format!(
-                    "the incumbent {} is not configured here, so it could not be asked again",
-                    chosen.incumbent
-                ));
-                None
-            }
-            (Rerun::Never, _) => None,
-        };
         Ok(Arms {
             candidate,
             rerun,
@@ -116,18 +92,31 @@ fn speaks_all(upstream: &Upstream, chosen: &Chosen) -> Result<(), Fault> {
     }
 }
 
-fn unreachable_incumbent(failure: &dyn std::fmt::Display) -> String {
-    format!("the incumbent could not be asked again, so its own noise is not known: {failure}")
-}
-
-async fn reachable(asked: Asked, case: &Case, notes: &mut Vec<String>) -> Option<Asked> {
-    match asked.ask(case).await.answer {
-        Ok(_) => Some(asked),
-        Err(failure) => {
-            notes.push(unreachable_incumbent(&failure));
-            None
-        }
+/// Returns the incumbent where it answers when asked again; a note says why where it does not.
+async fn ask_again(
+    assessor: &Assessor<'_>,
+    Trial { question, chosen, .. }: Trial<'_>,
+    at: (&Client, &Engine),
+    notes: &mut Vec<String>,
+) -> Option<Asked> {
+    let (incumbent, settings) = (&chosen.incumbent, assessor.settings);
+    // Against a label the recorded answer is scored as it is; asking again would be paid and not used.
+    if chosen.reference != ReferenceKind::Incumbent || question.rerun == Rerun::Never {
+        return None;
     }
+    if incumbent.own_model(settings).is_none() && incumbent.upstream(settings).is_none() {
+        notes.push(format!("the incumbent {incumbent} is not configured here, so it could not be asked again"));
+        return None;
+    }
+    let answered = match Asked::named(assessor, incumbent, at, question.concurrency).await {
+        Ok(asked) => asked.ask(&chosen.cases[0]).await.answer.map(|_| asked),
+        Err(error) => Err(error.to_string()),
+    };
+    answered
+        .inspect_err(|failure| {
+            notes.push(format!("the incumbent could not be asked again, so its own noise is not known: {failure}"));
+        })
+        .ok()
 }
 
 impl Asked {
