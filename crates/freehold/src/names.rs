@@ -43,6 +43,11 @@ impl Target {
         Err(Fault::input(format!("no model or upstream is called {name:?}")).hint(hint))
     }
 
+    /// Tells whether `name` means this one: `UPSTREAM/MODEL`, or just the model where it is our own engine's.
+    pub fn is_called(&self, name: &str) -> bool {
+        name == self.to_string() || (self.upstream == ENGINE && name == self.model)
+    }
+
     /// Returns the model's entry, when it is one of our own engine's.
     pub fn own_model<'a>(&self, settings: &'a Settings) -> Option<&'a Model> {
         settings.models.iter().find(|model| self.upstream == ENGINE && model.name == self.model)
@@ -63,4 +68,18 @@ impl fmt::Display for Target {
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn model_of_our_engine_goes_by_its_bare_name_too() {
+        let target = |upstream: &str| Target { upstream: upstream.to_owned(), model: "desk-m".to_owned() };
+        assert!(target(ENGINE).is_called("desk-m"));
+        assert!(target(ENGINE).is_called("engine/desk-m"));
+        assert!(target("box").is_called("box/desk-m"));
+        assert!(!target("box").is_called("desk-m"));
+    }
 }

@@ -93,9 +93,10 @@ fn incumbent(keys: &[CaseKey], question: &Question, candidate: &Target) -> Resul
         *counts.entry((key.upstream.as_str(), key.model.as_str())).or_default() += 1;
     }
     if let Some(wanted) = &question.incumbent {
-        let found = counts.keys().find(|(upstream, model)| format!("{upstream}/{model}") == *wanted);
-        return found.map(|(upstream, model)| target(upstream, model)).ok_or_else(|| {
-            let known: Vec<String> = counts.keys().map(|(upstream, model)| format!("{upstream}/{model}")).collect();
+        let mut known: Vec<Target> = counts.keys().map(|(upstream, model)| target(upstream, model)).collect();
+        known.sort_by_key(Target::to_string);
+        return known.iter().find(|target| target.is_called(wanted)).cloned().ok_or_else(|| {
+            let known: Vec<String> = known.iter().map(Target::to_string).collect();
             Fault::input(format!("{wanted} answered no call of {}", question.step))
                 .hint(format!("these did: {}", known.join(", ")))
         });

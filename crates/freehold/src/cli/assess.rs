@@ -66,7 +66,7 @@ pub(super) struct Arguments {
     /// The most cases [default: 400]
     #[arg(long, value_name = "N")]
     max_cases: Option<usize>,
-    /// Who is to be beaten, as UPSTREAM/MODEL [default: who answered most calls]
+    /// Who is to be beaten, as UPSTREAM/MODEL or a [[model]] of ours [default: who answered most calls]
     #[arg(long)]
     incumbent: Option<String>,
     /// Also decide apart what this divides: metadata:NAME, field:PATH, tool or length; may be given several times
