@@ -11,14 +11,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use freehold_wire::{Api, Call};
+use freehold_wire::Api;
 
 use crate::budget::{Begun, Estimate, Priced, Prices, Spend};
-use crate::config::{ENGINE, GatewayConfig, Upstream};
+use crate::config::{GatewayConfig, Upstream};
 use crate::error::CallError;
 use crate::keys::{self, KeysHandle, VirtualKey};
 use crate::rate::{self, Place};
-use crate::record::Stamp;
+use crate::record::{OpenRecord, Stamp};
 use crate::{calendar, headers};
 
 /// Lets calls in up to a limit, and counts those it turns away.
@@ -28,7 +28,6 @@ pub(crate) struct Gate {
     turned_away: AtomicU64,
     keys: KeysHandle,
     need: Need,
-    prices: Prices,
 }
 
 /// Who needs a virtual key.
@@ -65,14 +64,12 @@ impl Gate {
     /// Makes a gate as it is configured, without keys.
     pub(crate) fn new(config: &GatewayConfig) -> Self {
         let limit = config.calls_max.min(Semaphore::MAX_PERMITS);
-        let unbilled = config.unbilled.iter().cloned().chain([ENGINE.to_owned()]).collect();
         Gate {
             permits: Arc::new(Semaphore::new(limit)),
             limit,
             turned_away: AtomicU64::new(0),
             keys: KeysHandle::new(&config.budgets),
             need: if config.require_keys { Need::Key } else { Need::NoKey },
-            prices: Prices { pricing: config.observe.pricing.clone(), unbilled },
         }
     }
 
@@ -126,28 +123,29 @@ impl Gate {
         Ok(Principal { key: Some(held.key) })
     }
 
-    /// Reserves what a call may take from the budgets of its key and of its step; `None` where it has none.
+    /// Reserves what a call may take from the budgets of its key and of its step, at these prices; `None` where it has none.
     ///
     /// The call must say who is to answer it.
     pub(crate) fn reserve(
         &self,
-        principal: &Principal,
-        call: &Call,
+        record: &OpenRecord,
+        prices: &Prices,
         estimate: impl FnOnce() -> Estimate,
-        begun: Begun,
     ) -> Result<Option<Spend>, CallError> {
+        let call = record.call();
         if call.api == Api::AnthropicCountTokens {
             // Vendors count for nothing.
             return Ok(None);
         }
-        let of_key = principal.key.as_ref().and_then(|key| key.purse.clone());
+        let of_key = record.principal().key.as_ref().and_then(|key| key.purse.clone());
         let of_step = self.keys.step_purse(&call.step);
         if of_key.is_none() && of_step.is_none() {
             return Ok(None);
         }
         let purses = of_key.into_iter().chain(of_step).collect();
         let model = call.served_model.as_deref().unwrap_or(&call.model);
-        let priced = Priced { prices: &self.prices, upstream: &call.upstream, model };
+        let priced = Priced { prices, upstream: &call.upstream, model };
+        let begun = Begun { at_ms: call.at_ms, at: record.begun() };
         Spend::open(purses, estimate(), &priced, begun).map(Some).map_err(CallError::Budget)
     }
 

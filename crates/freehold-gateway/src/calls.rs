@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use freehold_wire::Api;
 
 use crate::admit::Permit;
-use crate::budget::{Begun, Estimate};
+use crate::budget::Estimate;
 use crate::config::Upstream;
 use crate::dispatch::{self, On};
 use crate::error::CallError;
@@ -136,8 +136,7 @@ pub(crate) fn afford(
     if let Some(upstream) = upstream {
         record.principal().check_upstream(upstream, &on.current.config.unbilled)?;
     }
-    let begun = Begun { at_ms: record.call().at_ms, at: record.begun() };
-    if let Some(spend) = on.shared.gate.reserve(record.principal(), record.call(), estimate, begun)? {
+    if let Some(spend) = on.shared.gate.reserve(record, &on.current.prices, estimate)? {
         record.spend(spend);
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::breaker::Breaker;
+use crate::budget::Prices;
 use crate::config::{GatewayConfig, Upstream};
 use crate::error::Error;
 use crate::route::{Among, Directory};
@@ -13,6 +14,8 @@ pub(crate) struct Current {
     pub config: GatewayConfig,
     pub pool: Pool,
     pub directory: Directory,
+    /// What calls cost that a budget pays for.
+    pub prices: Prices,
     /// One for each upstream, in their order.
     pub breakers: Vec<Arc<Breaker>>,
 }
@@ -29,7 +32,7 @@ impl Current {
             Some(last) if last.pool.suits(&config) => last.pool.clone(),
             _ => Pool::new(&config)?,
         };
-        Ok(Current { directory: Directory::of(&config.upstreams), config, pool, breakers })
+        Ok(Current { directory: Directory::of(&config.upstreams), prices: Prices::of(&config), config, pool, breakers })
     }
 
     /// Returns the upstreams, to be chosen among.

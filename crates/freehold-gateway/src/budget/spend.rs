@@ -8,6 +8,7 @@ use freehold_store::UnknownPrice;
 use freehold_wire::{Api, Call, Part, Usage};
 
 use super::{Amount, Exhausted, Purse, Refusal};
+use crate::config::{ENGINE, GatewayConfig};
 use crate::identify::View;
 use crate::observe::Pricing;
 
@@ -68,6 +69,14 @@ pub(crate) struct Spend {
 impl fmt::Debug for Spend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spend").field("reserved", &self.reserved).finish_non_exhaustive()
+    }
+}
+
+impl Prices {
+    /// Returns the prices of a configuration; our own engine bills nobody.
+    pub(crate) fn of(config: &GatewayConfig) -> Self {
+        let unbilled = config.unbilled.iter().cloned().chain([ENGINE.to_owned()]).collect();
+        Prices { pricing: config.observe.pricing.clone(), unbilled }
     }
 }
 

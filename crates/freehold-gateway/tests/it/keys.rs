@@ -224,6 +224,34 @@ fn budget_stops_before_a_call_that_may_exceed_it_and_counts_what_was_used() {
 }
 
 #[test]
+fn budget_goes_by_the_prices_that_are_in_force_and_a_call_in_flight_by_its_own() {
+    house::run(async {
+        let mut mock = Mock::start().await;
+        let house = House::new(config(&mock)).await;
+        let terms = KeyTerms { budgets: vec![budget(400, Unit::Microusd)], ..KeyTerms::default() };
+        house.gateway.keys().set(vec![key("ci", terms)]);
+        let in_flight = caller::send(house.addr, caller::posted(CHAT, &bearer(), REQUEST.as_bytes())).await;
+        let exchange = mock.next().await;
+        let mut dearer = config(&mock);
+        dearer.observe.pricing =
+            Some(Arc::new(|_: &str, _: &str, usage: &Usage| Some(100 * (usage.input + usage.output))));
+        house.gateway.reload(dearer.clone()).unwrap();
+        exchange.whole("200 OK", "", ANSWER).await;
+        assert_eq!(Reply::read(in_flight).await.body().await.1, Piece::End);
+        let mut over = caller::post(house.addr, CHAT, &bearer(), REQUEST).await;
+        let message = over.json().await["error"]["message"].to_string();
+        assert_eq!(over.status, 429);
+        assert!(message.contains("0.000018 USD of 0.000400 USD") && message.contains("0.010100 USD more"), "{message}");
+        // Where nobody bills for the upstream any more, its calls cost the budget nothing.
+        house.gateway.reload(GatewayConfig { unbilled: vec!["vendor".into()], ..dearer }).unwrap();
+        assert_eq!(call(&house, &mut mock, REQUEST).await.body().await.1, Piece::End);
+        let spent = house.gateway.keys().take_spent();
+        let month = spent.iter().find(|one| one.period == Period::Month).unwrap();
+        assert_eq!((month.microusd, month.tokens), (18, 36));
+    });
+}
+
+#[test]
 fn spending_before_the_start_counts() {
     house::run(async {
         let mut mock = Mock::start().await;
