@@ -17,12 +17,6 @@ use crate::types::TypeShare;
 const HEADER_BYTES_MAX: u64 = 256 << 20;
 /// The largest alignment of tensor data accepted.
 const ALIGNMENT_MAX: u64 = 1 << 20;
-/// Bytes of one cached key or value element (half precision).
-const CACHE_ELEMENT_BYTES: u64 = 2;
-/// What a worker process takes beside weights and cache: code, vocabulary, grammars, and the buffers of one batch.
-const MARGIN_BYTES: u64 = 96 << 20;
-/// Rows of activations and logits held at once; the engine's physical batch.
-const BATCH_ROWS: u64 = 512;
 
 /// What a model file says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,24 +72,6 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Returns an estimate of the memory that serving takes, in bytes: weights, the cache for `slots` contexts of
-    /// `context_tokens` each, the buffers of one batch, and a fixed margin.
-    ///
-    /// Where the file does not say how its attention is shaped, twice the width per layer is taken for the cache.
-    pub fn memory_bytes(&self, context_tokens: u32, slots: u32) -> u64 {
-        let width = self.embedding_length.unwrap_or(0);
-        let per_token = self
-            .cache_elements_per_token
-            .unwrap_or_else(|| self.layers.unwrap_or(0).saturating_mul(width.saturating_mul(2)));
-        let cells = u64::from(context_tokens).saturating_mul(slots.into());
-        let cache = cells.saturating_mul(per_token).saturating_mul(CACHE_ELEMENT_BYTES);
-        let row = width.saturating_mul(16).saturating_add(self.vocabulary.unwrap_or(0)).saturating_mul(4);
-        self.tensor_bytes
-            .saturating_add(cache)
-            .saturating_add(row.saturating_mul(BATCH_ROWS))
-            .saturating_add(MARGIN_BYTES)
-    }
-
     /// Returns the digest of the chat template in hexadecimal.
     pub fn template_sha256(&self) -> Option<String> {
         self.chat_template.as_ref().map(|template| hex(&Sha256::digest(template.as_bytes())))

@@ -203,13 +203,21 @@ async fn load_all(engine: &Engine, models: &[Model]) -> anyhow::Result<Vec<Model
 
 /// Returns how much memory a model takes, in bytes, after a look at its file.
 fn inspect(model: &Model) -> Result<u64, Fault> {
-    let path = model.path.display();
-    let file = freehold_vault::inspect(&model.path).map_err(|error| {
-        Fault::input(format!("the model {} cannot be used: {path}", model.name))
-            .because(error)
+    let unusable = || {
+        Fault::input(format!("the model {} cannot be used: {}", model.name, model.path.display()))
             .hint("check `path` in its [[model]] entry, and fetch the file again if it is damaged")
-    })?;
-    let wanted = file.memory_bytes(model.context_tokens, model.slots);
+    };
+    let file = freehold_vault::describe(&model.path).map_err(|error| unusable().because(error))?;
+    if file.format != freehold_vault::Format::Gguf {
+        return Err(unusable()
+            .hint("our engine reads GGUF files; serve this one with an engine of its own, as an [[upstream]]"));
+    }
+    let serving = freehold_vault::Serving {
+        context_tokens: model.context_tokens.into(),
+        slots: model.slots.into(),
+        cache: freehold_vault::CacheType::default(),
+    };
+    let wanted = file.memory(&serving).likely();
     let Some(free) = available_memory_bytes() else { return Ok(wanted) };
     if wanted > free {
         return Err(Fault::input(format!(

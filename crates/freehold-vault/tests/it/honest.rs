@@ -51,22 +51,6 @@ fn cached_heads_may_differ_by_layer() {
 }
 
 #[test]
-fn memory_grows_with_context_and_slots_by_the_cache_alone() {
-    let model = described(&Gguf::small());
-    let one = model.memory_bytes(256, 1);
-    assert!(one > model.tensor_bytes);
-    assert_eq!(model.memory_bytes(256, 8) - one, 7 * 256 * 3 * 4 * 16 * 2);
-    assert_eq!(model.memory_bytes(2048, 1), model.memory_bytes(256, 8));
-}
-
-#[test]
-fn huge_contexts_do_not_overflow_the_estimate() {
-    let mut model = described(&Gguf::small());
-    model.cache_elements_per_token = Some(u64::MAX / 2);
-    assert_eq!(model.memory_bytes(u32::MAX, u32::MAX), u64::MAX);
-}
-
-#[test]
 fn lock_names_the_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(&folder, &Gguf::small());

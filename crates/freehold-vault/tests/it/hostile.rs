@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use freehold_vault::{Error, ModelFile, inspect, inspect_reader};
+use freehold_vault::{CacheType, Description, Error, ModelFile, Serving, inspect, inspect_reader};
 use proptest::prelude::*;
 
 use crate::gguf::{Gguf, string};
@@ -159,7 +159,8 @@ proptest! {
         }
         if let Ok(model) = read(&bytes) {
             prop_assert!(model.tensor_bytes <= u64::MAX / 2);
-            let _estimate = model.memory_bytes(u32::MAX, u32::MAX);
+            let serving = Serving { context_tokens: u64::MAX, slots: u64::MAX, cache: CacheType::default() };
+            let _estimate = Description::of_gguf("m.gguf", model).memory(&serving);
         }
     }
 }

@@ -78,6 +78,18 @@ fn model_cut_in_half_is_refused_before_it_is_loaded() {
     insta::assert_snapshot!(run(home.path(), &["up", "--listen", "127.0.0.1:0"]).shown(home.path()));
 }
 
+/// By the same estimate as `models fit` gives.
+#[test]
+fn model_that_takes_more_memory_than_there_is_is_refused_before_it_is_loaded() {
+    let home = home();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/freehold-desk-s.gguf");
+    config(&home, &format!("[[model]]\nname = \"wide\"\npath = \"{model}\"\nslots = 1000000000\n"));
+    let told = run(home.path(), &["up", "--listen", "127.0.0.1:0"]);
+    assert_ne!(told.code, 0);
+    assert!(told.stderr.contains("wide does not fit in memory: it wants about"), "{}", told.stderr);
+    assert!(told.stderr.contains("lower context_tokens or slots"), "{}", told.stderr);
+}
+
 #[test]
 fn missing_model_is_said() {
     let home = home();
