@@ -7,7 +7,7 @@ use crate::Description;
 /// The most rows that are computed at once; the engine's physical batch.
 const BATCH_ROWS_MAX: u64 = 512;
 /// What a worker takes before it has a model: its code and the runtime. Found by looking at workers of the release build.
-const WORKER_BYTES: u64 = 16 << 20;
+const WORKER_BYTES: u64 = 18 << 20;
 /// What rendering chat templates adds to that.
 const TEMPLATE_BYTES: u64 = 3 << 20;
 /// What llama.cpp and the tables of grammars keep of each token of the vocabulary.
@@ -104,8 +104,8 @@ impl Description {
         let vocabulary = self.vocabulary.unwrap_or(0);
         let between = self.feed_forward_length.unwrap_or_else(|| width.saturating_mul(4));
         let row = width.saturating_mul(6).saturating_add(between.saturating_mul(2)).saturating_mul(4);
-        // The mask has a row for each token of a batch: once in single, once in half precision.
-        let mask = context.saturating_mul(rows).saturating_mul(6);
+        // The mask has a row for each token of a batch, in half precision; what attention works in was seen to take half of that again.
+        let mask = context.saturating_mul(rows).saturating_mul(3);
         let buffers = rows.saturating_mul(row).saturating_add(mask);
         let logits = rows.saturating_mul(vocabulary).saturating_mul(4);
         let template = if self.chat_template.is_some() { TEMPLATE_BYTES } else { 0 };

@@ -10,8 +10,8 @@ use crate::config::Model;
 use crate::exit::Fault;
 use crate::service;
 
-/// The most words of the prompt that is tried; more than one physical batch of any tokenizer.
-const WORDS_MAX: usize = 1_024;
+/// The most words of the prompt that is tried, so that a large model with a long context does not read for an hour.
+const WORDS_MAX: usize = 4_096;
 /// Tokens of the answer.
 const ANSWER_TOKENS: u32 = 8;
 
@@ -37,8 +37,8 @@ pub(crate) async fn measure(engine: &Engine, model: &Model) -> anyhow::Result<Me
     let turn = loop {
         let prompt = "word ".repeat(words);
         match conversation.ask(&prompt, std::future::pending(), &mut |_| ()).await {
-            // It is too long for the context.
-            Err(error) if error.kind() == ErrorKind::User && words > 1 => words /= 2,
+            // It is too long for the context, which is to be filled: the buffers grow with what is in it.
+            Err(error) if error.kind() == ErrorKind::User && words > 1 => words -= words.div_ceil(16),
             other => break other.map_err(|error| Fault::upstream("the model did not answer").because(error))?,
         }
     };
