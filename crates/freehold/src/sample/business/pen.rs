@@ -4,7 +4,6 @@
 //! with `+` stands in training tickets alone, where it widens what a model reads and leaves the other splits as they were.
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
 
 use super::Split;
 
@@ -41,22 +40,43 @@ impl<'a, R: Rng> Pen<'a, R> {
             Care::LowerCase => expanded.to_lowercase(),
             Care::Typos => self.misspell(&expanded),
         };
-        self.slots.iter().fold(typed, |text, (slot, value)| text.replace(slot, value))
+        self.fill(typed)
     }
 
     /// Picks one entry that this split may see, without its mark; held-out ones are rare where they are seen.
     pub(super) fn choose<'p>(&mut self, pool: &[&'p str]) -> &'p str {
         let sees_held_out = self.split != Split::Train && self.rng.random_bool(HELD_OUT_CHANCE);
-        let visible: Vec<&'p str> = pool
-            .iter()
-            .filter(|entry| match entry.as_bytes().first() {
-                Some(b'~') => sees_held_out,
-                Some(b'+') => self.split == Split::Train,
-                _ => true,
-            })
-            .map(|entry| entry.strip_prefix(['~', '+']).unwrap_or(entry))
-            .collect();
-        visible.choose(self.rng).copied().unwrap_or_default()
+        let is_training = self.split == Split::Train;
+        let is_visible = |entry: &&&'p str| match entry.as_bytes().first() {
+            Some(b'~') => sees_held_out,
+            Some(b'+') => is_training,
+            _ => true,
+        };
+        let Ok(count @ 1..) = u32::try_from(pool.iter().filter(is_visible).count()) else { return "" };
+        let picked = self.rng.random_range(0..count) as usize;
+        let entry = pool.iter().filter(is_visible).nth(picked).copied().unwrap_or_default();
+        if entry.starts_with('~') || entry.starts_with('+') { &entry[1..] } else { entry }
+    }
+
+    /// Puts the facts where their slots are.
+    fn fill(&self, text: String) -> String {
+        let mut filled = String::new();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find('{') {
+            filled.push_str(&rest[..at]);
+            rest = &rest[at..];
+            match self.slots.iter().find(|(slot, _)| rest.starts_with(slot)) {
+                Some((slot, value)) => {
+                    filled.push_str(value);
+                    rest = &rest[slot.len()..];
+                }
+                None => {
+                    filled.push('{');
+                    rest = &rest[1..];
+                }
+            }
+        }
+        if filled.is_empty() { text } else { filled + rest }
     }
 
     fn expand(&mut self, pattern: &str) -> String {

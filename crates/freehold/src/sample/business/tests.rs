@@ -24,6 +24,17 @@ fn same_arguments_give_the_same_ticket() {
     }
 }
 
+/// The committed models learned from such tickets, and were scored on such.
+#[test]
+fn tickets_are_those_that_the_models_were_made_with() {
+    let digest = |split| {
+        tickets(split, 100).fold(0, |digest, ticket| {
+            mixed(digest ^ fnv1a(serde_json::to_string(&ticket).expect("a ticket is JSON").as_bytes()))
+        })
+    };
+    assert_eq!(SPLITS.map(digest), [6_789_867_834_524_760_519, 14_488_970_723_456_358_954, 18_344_242_535_653_054_452]);
+}
+
 #[test]
 fn splits_share_no_text() {
     let mut seen: HashSet<String> = HashSet::new();
