@@ -22,12 +22,14 @@ pub(super) struct Decoded<'t> {
 
 /// Returns what is to be masked in a body, in order and apart.
 pub(super) fn in_body(rules: &Rules, body: &[u8]) -> Vec<Span> {
-    let spans = match std::str::from_utf8(body) {
-        Ok(text) => in_text(rules, text, 0),
+    match std::str::from_utf8(body) {
+        Ok(text) => {
+            let spans = settled(in_text(rules, text, 0));
+            if spans.is_empty() || !is_lone_literal(text) { spans } else { quoted(spans, text) }
+        }
         // What is not text is masked as far as it is: bytes beyond ASCII stand for nothing.
-        Err(_) => plain(rules, &ascii(body)),
-    };
-    settled(spans)
+        Err(_) => settled(plain(rules, &ascii(body))),
+    }
 }
 
 /// Returns what is to be masked in a text, which may be JSON.
@@ -99,6 +101,19 @@ fn unicode(inside: &str) -> Option<(char, usize)> {
 fn is_json(text: &str) -> bool {
     let begins = text.trim_start().starts_with(['{', '[', '"']);
     begins && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Returns whether a body is nothing but a number, or another literal of JSON that is no string.
+fn is_lone_literal(text: &str) -> bool {
+    !text.trim_start().starts_with(['{', '[', '"']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Makes a string of a literal in which something is masked, so that JSON stays JSON.
+fn quoted(mut spans: Vec<Span>, text: &str) -> Vec<Span> {
+    let quote = |at: usize| Span { range: at..at, mark: "\"" };
+    spans.insert(0, quote(text.len() - text.trim_start().len()));
+    spans.push(quote(text.trim_end().len()));
+    spans
 }
 
 /// Returns what is to be masked in the strings of a JSON text.
