@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use crate::room;
 use crate::seal::SealError;
 
 /// What the store could not do.
@@ -86,6 +87,18 @@ pub enum Error {
     /// The thread that records calls could not be started.
     #[error("could not start the recorder's thread")]
     Thread(#[source] std::io::Error),
+    /// The disk is full; what the store has is kept.
+    #[error("the disk of {} is full: {}", path.display(), room::told(*free_bytes, *wanted_bytes))]
+    Full {
+        /// The home folder.
+        path: PathBuf,
+        /// What is free, where the system tells.
+        free_bytes: Option<u64>,
+        /// What a new store takes, where there is none yet.
+        wanted_bytes: Option<u64>,
+        /// What failed for it.
+        source: Box<Error>,
+    },
     /// A statement failed.
     #[error("could not {doing}")]
     Sql {
@@ -163,6 +176,7 @@ impl Error {
             Error::Home { .. }
             | Error::Lock { .. }
             | Error::Log { .. }
+            | Error::Full { .. }
             | Error::Foreign { .. }
             | Error::Newer { .. }
             | Error::KeyMissing { .. }
@@ -189,9 +203,7 @@ impl Error {
             Error::Recording { .. } => {
                 "stop the other `freehold up`, or name another folder with --home or FREEHOLD_HOME"
             }
-            Error::Open { source, .. } if source.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-                "make room on the disk, or name a folder on another one with --home or FREEHOLD_HOME"
-            }
+            Error::Full { free_bytes, wanted_bytes, .. } => return Some(room::advice(*free_bytes, *wanted_bytes)),
             Error::Home { .. } | Error::Lock { .. } | Error::Log { .. } | Error::Open { .. } => {
                 "name a folder that can be written with --home or FREEHOLD_HOME"
             }

@@ -21,6 +21,7 @@ mod look;
 mod mask;
 mod recorder;
 mod retention;
+mod room;
 #[cfg(test)]
 mod sample;
 mod schema;
@@ -49,5 +50,5 @@ pub use recorder::{Acknowledge, Receipt, Recorder, RecorderConfig, RecorderStats
 pub use retention::{Removed, Retention};
 pub use seal::{Purpose, SEAL_BYTES, Seal, SealError};
 pub use steps::{StepSummary, Traffic};
-pub use store::{Limits, Store};
+pub use store::{Limits, Store, make_home};
 pub use traffic::DayTraffic;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::error::Error;
+use crate::room;
 
 #[cfg(test)]
 mod tests;
@@ -70,7 +71,7 @@ pub(crate) enum Sharing {
 /// Opens the store's file as `open_for` does, for this process alone where the disk is too full to share it.
 pub(crate) fn open(path: &Path, migrations: &[Migration]) -> Result<(Connection, Sharing), Error> {
     match open_for(path, migrations, Sharing::All) {
-        Err(Error::Open { source, .. }) if is_for_want_of_room(&source) => {
+        Err(Error::Open { source, .. }) if room::is_full(&source) => {
             let opened = open_for(path, migrations, Sharing::None)?;
             tracing::warn!("the disk is full: until this process ends no other can open {}", path.display());
             Ok((opened, Sharing::None))
@@ -127,11 +128,6 @@ fn begin(path: &Path, sharing: Sharing) -> rusqlite::Result<Connection> {
         Sharing::None if cfg!(unix) => Connection::open_with_flags_and_vfs(path, OpenFlags::default(), "unix-excl"),
         _ => Connection::open(path),
     }
-}
-
-fn is_for_want_of_room(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_FULL))
 }
 
 /// Reads the version of the file, 0 for an empty one.

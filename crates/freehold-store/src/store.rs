@@ -13,6 +13,7 @@ use crate::interned::Interned;
 use crate::keeping::Keeping;
 use crate::log;
 use crate::recorder::{Recorder, RecorderConfig};
+use crate::room::{self, Age};
 use crate::schema::{self, Purpose, Sharing};
 use crate::seal::{Seal, admission};
 
@@ -69,7 +70,12 @@ impl Store {
     /// # Errors
     /// Fails like `open`, and when the store was sealed with another key, or with one and none is given.
     pub fn open_sealed(home: &Path, limits: Limits, seal: Option<Seal>) -> Result<Self, Error> {
-        make_home(home).map_err(|source| Error::Home { path: home.to_owned(), source })?;
+        make_home(home)?;
+        let age = Age::of(&home.join(FILE));
+        Self::open_in(home, limits, seal).map_err(|error| room::explained(error, home, age))
+    }
+
+    fn open_in(home: &Path, limits: Limits, seal: Option<Seal>) -> Result<Self, Error> {
         let path = home.join(FILE);
         let (mut main, sharing) = schema::open(&path, schema::MIGRATIONS)?;
         bound(&main, limits)?;
@@ -107,6 +113,7 @@ impl Store {
         let connection = schema::connect(&self.inner.path, Purpose::Record, self.inner.sharing)?;
         bound(&connection, self.inner.limits)?;
         Recorder::start(self.clone(), connection, config, (self.inner.seal.clone(), keeping))
+            .map_err(|error| self.explained(error))
     }
 
     /// Adds calls in one transaction; those whose id is already there are left as they are.
@@ -160,10 +167,17 @@ impl Store {
         write: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut main = lock(&self.inner.main);
-        let transaction = main.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::sql(doing))?;
-        let written = write(&transaction)?;
-        transaction.commit().map_err(Error::sql(doing))?;
-        Ok(written)
+        let begun = main.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::sql(doing));
+        let written = begun.and_then(|transaction| {
+            let written = write(&transaction)?;
+            transaction.commit().map_err(Error::sql(doing))?;
+            Ok(written)
+        });
+        written.map_err(|error| self.explained(error))
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        room::explained(error, self.inner.path.parent().unwrap_or(Path::new(".")), Age::Kept)
     }
 }
 
@@ -181,12 +195,16 @@ fn add_all(connection: &Connection, interned: &mut Interned, batch: &[Call]) -> 
 }
 
 /// Makes the home folder where it is missing, for its owner alone: it will hold prompts.
-fn make_home(home: &Path) -> std::io::Result<()> {
+///
+/// # Errors
+/// Fails when the folder cannot be made.
+pub fn make_home(home: &Path) -> Result<(), Error> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(home)
+    let failed = |source| room::explained(Error::Home { path: home.to_owned(), source }, home, Age::New);
+    builder.create(home).map_err(failed)
 }
 
 /// Takes a connection even after a panic elsewhere: an unfinished transaction was rolled back as it unwound.

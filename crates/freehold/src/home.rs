@@ -23,7 +23,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Returns the home folder, created when it is missing.
+    /// Returns the home folder, created for its owner alone when it is missing.
     ///
     /// # Errors
     /// No folder is named and the platform names none, or it cannot be created.
@@ -34,10 +34,9 @@ impl Place {
                 Fault::input("no home for the state is known").hint("give --home DIR or set FREEHOLD_HOME")
             })?,
         };
-        std::fs::create_dir_all(&home).map_err(|error| {
-            Fault::input(format!("cannot create the home {}", home.display()))
-                .because(error)
-                .hint("give --home DIR with a folder that can be written")
+        freehold_store::make_home(&home).map_err(|error| {
+            let hint = error.hint().unwrap_or_default();
+            Fault::input(format!("cannot use the home {}", home.display())).because(error).hint(hint)
         })?;
         Ok(home)
     }

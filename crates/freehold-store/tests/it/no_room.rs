@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use freehold_store::{Recorder, Store};
+use freehold_store::{Error, Recorder, Store};
 
 use crate::sample::{call, roomy};
 
@@ -51,9 +51,15 @@ fn on_a_full_disk(disk: &Path) {
     assert_eq!((stats.recorded, stats.dropped), (0, 2));
     assert!(stats.last_error.unwrap().contains("space"));
     assert!(store.call("before").unwrap().is_some(), "reading goes on");
+    assert!(store.import(&[call("imported", 4)]).unwrap_err().to_string().contains(" is full: 0 bytes are free"));
     // A store that is not there yet needs room to begin with.
     let new = disk.join("new");
-    assert!(Store::open(&new).err().unwrap().hint().unwrap().contains("room"));
+    let wanted = match Store::open(&new) {
+        Err(Error::Full { free_bytes: Some(0), wanted_bytes, .. }) => wanted_bytes.unwrap(),
+        opened => unreachable!("{:?}", opened.err()),
+    };
+    filler.set_len(filler.metadata().unwrap().len() - wanted).unwrap();
+    drop(Store::open(&disk.join("just enough")).unwrap());
 
     filler.set_len(0).unwrap();
     assert_eq!(Store::open(&new).unwrap().gaps().unwrap(), []);

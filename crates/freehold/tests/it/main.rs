@@ -24,6 +24,7 @@ mod logs;
 mod looks;
 mod models;
 mod moves;
+mod no_room;
 mod probe;
 mod pull;
 mod real_data;
