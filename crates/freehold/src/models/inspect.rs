@@ -33,14 +33,17 @@ pub(crate) fn shown(path: &Path, model: &Description, digests: &[String]) -> Str
     };
     let unknown = || "not said".to_owned();
     let said = |value: Option<&String>| value.cloned().unwrap_or_else(unknown);
-    let number = |value: Option<u64>| value.map_or_else(unknown, figures::count);
     line("model", format!("{} ({})", said(model.name.as_ref()), path.display()));
     line("format", format_of(model));
     line("family", if model.architecture.is_empty() { unknown() } else { model.architecture.clone() });
     line("licence", said(model.license.as_ref()));
     line("weights", weights(model));
-    line("context", format!("{} tokens trained", number(model.context_length)));
-    line("shape", format!("{} layers, width {}", number(model.layers), number(model.embedding_length)));
+    let trained = model.context_length.map(|tokens| format!("{} tokens trained", figures::count(tokens)));
+    line("context", trained.unwrap_or_else(unknown));
+    let layers = model.layers.map(|layers| figures::counted(layers, "layer", "layers"));
+    let width = model.embedding_length.map(|width| format!("width {}", figures::count(width)));
+    let shape: Vec<String> = [layers, width].into_iter().flatten().collect();
+    line("shape", if shape.is_empty() { unknown() } else { shape.join(", ") });
     line("tokenizer", tokenizer(model));
     line("template", template(model));
     for (index, file) in model.files.iter().enumerate() {
