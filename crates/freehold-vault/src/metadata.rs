@@ -73,6 +73,14 @@ impl Metadata {
         }
     }
 
+    pub(crate) fn float(&self, key: &str) -> Option<f64> {
+        match self.entries.get(key) {
+            Some(Value::Float(number)) => Some(*number),
+            Some(Value::Integer(number)) => Some(*number as f64),
+            _ => None,
+        }
+    }
+
     /// Returns one number per layer: the array's, or the same one for all.
     pub(crate) fn per_layer(&self, key: &str, layers: u64) -> Option<Vec<u64>> {
         match self.entries.get(key)? {

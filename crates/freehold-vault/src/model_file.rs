@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 use crate::metadata::Metadata;
 use crate::reader::Reader;
+use crate::sampling::Sampling;
 use crate::tensors::Tensors;
 use crate::types::TypeShare;
 
@@ -61,6 +62,9 @@ pub struct ModelFile {
     pub part: Option<(u64, u64)>,
     /// The storage type that holds most weights, such as `Q4_K` or `F16`.
     pub quantisation: String,
+    /// How its publisher recommends that it be sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// The model's own chat template.
     pub chat_template: Option<String>,
     /// The kind of tokenizer, such as `gpt2` or `llama`.
@@ -172,6 +176,7 @@ fn describe(header: Header, metadata: &Metadata, tensors: &Tensors) -> Result<Mo
         cache_elements_per_token: cache_elements_per_token(&architecture, metadata),
         quantisation: tensors.types.main().to_owned(),
         types: tensors.types.shares(),
+        sampling: Sampling::of_header(metadata),
         chat_template: text("tokenizer.chat_template"),
         tokenizer_model: text("tokenizer.ggml.model"),
         vocabulary: metadata.array_length("tokenizer.ggml.tokens").or_else(|| of("vocab_size")),

@@ -36,7 +36,7 @@ use freehold_store::{AssessmentHead, Store};
 
 pub(crate) use across::again as corrected_again;
 pub use across::{Claim, Corrected, Correction, Family};
-pub use adapt::{Adaptation, Adapting};
+pub use adapt::{Adaptation, Adapting, Card, Values};
 pub(crate) use cases::{output, recorded};
 pub use counting::{Evidence, Progress, Standing};
 pub use design::Looks;
@@ -242,7 +242,7 @@ fn result_of(
     let saved = money::saved(took.chosen, took.arms, took.replays, &cost);
     let mut notes = judged.notes;
     notes.splice(0..0, took.chosen.notes.iter().chain(&took.arms.notes).cloned());
-    notes.extend(adapt::told(&took.arms.adapted));
+    notes.extend(adapt::told(&took.arms.adapted, &took.arms.values));
     notes.splice(0..0, took.arms.serving.told(&judged.row.verdict));
     notes.splice(
         0..0,
@@ -269,6 +269,7 @@ fn result_of(
         lock: plan.lock.clone(),
         serving: took.arms.serving.clone(),
         adapted: took.arms.adapted.clone(),
+        adapted_with: took.arms.values.clone(),
         is_simulated_incumbent: took.arms.incumbent_is_simulated,
         replay: result::ReplayFigures {
             wall_ms: u64::try_from(took.wall.as_millis()).unwrap_or(u64::MAX),

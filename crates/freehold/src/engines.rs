@@ -58,6 +58,9 @@ pub struct Fact {
     pub source: String,
     /// When it was read there.
     pub read_on: String,
+    /// The name of the field of a request that it is about, where it is about one.
+    #[serde(default)]
+    pub field: Option<String>,
 }
 
 impl fmt::Display for Fact {
@@ -72,6 +75,13 @@ pub fn remedy(kind: Kind, promise: Promise) -> Option<String> {
     let entry = FACTS.engines.iter().find(|entry| entry.kind == kind)?;
     let fact = entry.facts.iter().find(|fact| fact.about == promise)?;
     Some(format!("{}: {fact}", entry.title))
+}
+
+/// Returns the field in which a server of this kind reads reasoning of earlier turns, where that is known.
+#[must_use]
+pub fn reasoning_field(kind: Kind) -> Option<&'static str> {
+    let facts = FACTS.engines.iter().filter(|entry| entry.kind == kind).flat_map(|entry| &entry.facts);
+    facts.filter(|fact| fact.about == Promise::ReasoningKept).find_map(|fact| fact.field.as_deref())
 }
 
 #[cfg(test)]

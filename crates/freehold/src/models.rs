@@ -94,6 +94,8 @@ impl Named {
             slots,
             threads: None,
             backend: freehold_engine::Backend::Llama,
+            sampling: None,
+            thinking_tokens: 0,
         })
     }
 

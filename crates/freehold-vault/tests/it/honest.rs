@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use freehold_vault::{ModelFile, inspect, lock};
+use freehold_vault::{ModelFile, Sampling, inspect, lock};
 
 use crate::gguf::Gguf;
 
@@ -33,6 +33,22 @@ fn small_file_is_described() {
     assert_eq!(model.chat_template.as_deref(), Some("{{ messages }}"));
     // 3 layers of 4 cached heads, each with a key and a value of 64 / 8 elements.
     assert_eq!(model.cache_elements_per_token, Some(3 * 4 * 16));
+}
+
+#[test]
+fn sampling_of_the_header_is_read_as_it_was_written_down() {
+    assert_eq!(described(&Gguf::small()).sampling, None);
+    let mut file = Gguf::small();
+    file.entry("general.sampling.temp", 6, &0.6f32.to_le_bytes());
+    file.entry("general.sampling.top_p", 6, &0.95f32.to_le_bytes());
+    file.number("general.sampling.top_k", 20);
+    let expected = Sampling { temperature: Some(0.6), top_p: Some(0.95), top_k: Some(20), min_p: None };
+    assert_eq!(described(&file).sampling, Some(expected));
+    assert_eq!(expected.check(), Ok(()));
+    for wrong in [-0.1, 1.1, f64::NAN] {
+        let told = Sampling { min_p: Some(wrong), ..expected }.check().unwrap_err();
+        assert!(told.contains("min_p") && told.contains("between 0 and 1"), "{told}");
+    }
 }
 
 #[test]

@@ -1,21 +1,21 @@
 //! Adapts a replayed request to a server of open models: mechanically, visibly, and never what it says.
 //! A model that is refused for the name of a role or a field of another vendor has not been tried.
 
-use freehold_wire::Api;
+mod card;
+mod named;
+mod requests;
+
+use freehold_wire::{Api, Request};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+pub use self::card::Card;
+pub use self::named::Adapting;
 use super::cases::Chosen;
-use crate::config::Upstream;
-
-/// Whether recorded requests are adapted to the candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adapting {
-    /// Where the candidate's upstream says which engine it is.
-    Mechanically,
-    /// Not at all.
-    AsIs,
-}
+use crate::config::Settings;
+use crate::engines::Kind;
+use crate::exit::Fault;
+use crate::names::Target;
 
 /// One adaptation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,151 +25,165 @@ pub enum Adaptation {
     DeveloperAsSystem,
     /// Several system messages become the first, joined by empty lines.
     SystemMerged,
+    /// A schema that is stated in the way of one server is stated as `response_format`, which a grammar enforces.
+    SchemaStated,
+    /// Reasoning of earlier turns is sent back in the field that this engine reads.
+    ReasoningRenamed,
     /// The bound of the answer is called `max_tokens`.
     MaxTokensRenamed,
     /// Fields that only their vendor understands are left out.
     VendorFieldsDropped,
+    /// Sampling is that of the model's card.
+    SamplingOfCard,
+    /// The bound of the answer is raised by what the model may think.
+    ThinkingBudgeted,
 }
 
-/// Changes a request; says whether there was anything to change.
-type Step = fn(&mut Map<String, Value>) -> bool;
+/// What may be done to the requests of one candidate, and with what.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Adapter {
+    adapting: Adapting,
+    form: Form,
+    card: Option<Card>,
+    thinking_tokens: u32,
+}
 
-/// Members of a request that say how the vendor keeps, bills, caches or schedules it, and nothing to the model.
-const VENDOR_FIELDS: [&str; 7] = [
-    "store",
-    "metadata",
-    "service_tier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "verbosity",
-];
+/// The form in which a candidate is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As our own engine is, which reads every form.
+    Own,
+    /// As the upstream's engine reads it, where that is named.
+    Sent(Option<Kind>),
+}
 
-/// Returns which adaptations the cases take on this candidate; none where it is asked as is.
-pub(super) fn of(adapting: Adapting, upstream: Option<&Upstream>, chosen: &Chosen) -> Vec<Adaptation> {
-    if adapting == Adapting::AsIs || upstream.is_none_or(|upstream| upstream.engine.is_none()) {
-        return Vec::new();
+impl Adapter {
+    /// Returns the engine into whose form requests are put.
+    fn engine(&self) -> Option<Kind> {
+        match self.form {
+            Form::Own => None,
+            Form::Sent(engine) => engine,
+        }
     }
-    let chats = chosen.cases.iter().filter(|case| case.call.api == Api::OpenAiChat);
-    let mut all: Vec<Adaptation> =
-        chats.flat_map(|case| adapted(&case.call.request).map_or_else(Vec::new, |done| done.1)).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+
+    /// Returns what an assessment may do for a candidate.
+    ///
+    /// # Errors
+    /// What is configured of its sampling cannot be used, or its file cannot be read.
+    pub(super) fn of(adapting: Adapting, target: &Target, settings: &Settings) -> Result<Self, Fault> {
+        if let Some(model) = target.own_model(settings) {
+            let card = if adapting.allows(Adaptation::SamplingOfCard) { Card::of_model(model)? } else { None };
+            let card = card.and_then(Card::for_own_engine);
+            return Ok(Adapter { adapting, form: Form::Own, card, thinking_tokens: model.thinking_tokens });
+        }
+        let upstream = target.upstream(settings).expect("a parsed target is a model or an upstream");
+        let card = Card::configured(upstream.sampling, &upstream.name)?;
+        Ok(Adapter { adapting, form: Form::Sent(upstream.engine), card, thinking_tokens: upstream.thinking_tokens })
+    }
+
+    /// Returns one that changes nothing.
+    pub(super) fn idle() -> Self {
+        Adapter { adapting: Adapting::NONE, form: Form::Sent(None), card: None, thinking_tokens: 0 }
+    }
+
+    /// Returns which adaptations the cases take on this candidate; none where it is asked as is.
+    pub(super) fn over(&self, chosen: &Chosen) -> Vec<Adaptation> {
+        let mut all: Vec<Adaptation> = Vec::new();
+        for case in &chosen.cases {
+            match self.form {
+                Form::Own => all.extend(self.request(&case.request).1),
+                Form::Sent(_) if case.call.api == Api::OpenAiChat => {
+                    all.extend(self.body(&case.call.request).map_or_else(Vec::new, |adapted| adapted.1));
+                }
+                Form::Sent(_) => {}
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Returns an adapted request of Chat Completions with what was done to it, or `None` where nothing is to be done.
+    pub(super) fn body(&self, body: &[u8]) -> Option<(Vec<u8>, Vec<Adaptation>)> {
+        requests::adapted(self, body)
+    }
+
+    /// Returns a request to our own engine, which reads every form, with the card's sampling and room to think.
+    pub(super) fn request(&self, request: &Request) -> (Request, Vec<Adaptation>) {
+        let (mut request, mut done) = (request.clone(), Vec::new());
+        if self.card().is_some_and(|card| card.put(&mut request.sampling)) {
+            done.push(Adaptation::SamplingOfCard);
+        }
+        if let (Some(more), Some(bound)) = (self.thinking_tokens(), request.sampling.max_tokens.as_mut()) {
+            *bound = bound.saturating_add(more);
+            done.push(Adaptation::ThinkingBudgeted);
+        }
+        (request, done)
+    }
+
+    /// Returns what a plan declares beside the names of what is done: with which values.
+    pub(super) fn values(&self, adapted: &[Adaptation]) -> Values {
+        let is_done = |adaptation: Adaptation| adapted.contains(&adaptation);
+        Values {
+            sampling: self.card().filter(|_| is_done(Adaptation::SamplingOfCard)),
+            thinking_tokens: self.thinking_tokens().filter(|_| is_done(Adaptation::ThinkingBudgeted)),
+        }
+    }
+
+    fn card(&self) -> Option<Card> {
+        self.card.filter(|_| self.adapting.allows(Adaptation::SamplingOfCard))
+    }
+
+    fn thinking_tokens(&self) -> Option<u32> {
+        let tokens = Some(self.thinking_tokens).filter(|tokens| *tokens > 0);
+        tokens.filter(|_| self.adapting.allows(Adaptation::ThinkingBudgeted))
+    }
+}
+
+/// With which values requests were adapted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Values {
+    /// The card's sampling, where it was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Card>,
+    /// The tokens by which the bound of the answer was raised, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking_tokens: Option<u32>,
+}
+
+impl Values {
+    /// Puts them beside what a plan declares; a plan without any stays as it is.
+    pub(super) fn declare(&self, plan: &mut Value) {
+        if *self != Values::default() {
+            plan["adapted_with"] = serde_json::to_value(self).expect("values of adaptations are JSON");
+        }
+    }
 }
 
 /// Returns what a reader must know of it.
-pub(super) fn told(adapted: &[Adaptation]) -> Option<String> {
+pub(super) fn told(adapted: &[Adaptation], values: &Values) -> Option<String> {
     if adapted.is_empty() {
         return None;
     }
     let said = adapted.iter().map(|adaptation| match adaptation {
-        Adaptation::DeveloperAsSystem => "the developer's words said as the system's",
-        Adaptation::SystemMerged => "system messages merged into one at the beginning",
-        Adaptation::MaxTokensRenamed => "max_completion_tokens called max_tokens",
-        Adaptation::VendorFieldsDropped => "fields of the vendor alone left out",
+        Adaptation::DeveloperAsSystem => "the developer's words said as the system's".to_owned(),
+        Adaptation::SystemMerged => "system messages merged into one at the beginning".to_owned(),
+        Adaptation::SchemaStated => "the schema stated as response_format".to_owned(),
+        Adaptation::ReasoningRenamed => "earlier reasoning sent back in the field that the engine reads".to_owned(),
+        Adaptation::MaxTokensRenamed => "max_completion_tokens called max_tokens".to_owned(),
+        Adaptation::VendorFieldsDropped => "fields of the vendor alone left out".to_owned(),
+        Adaptation::SamplingOfCard => {
+            format!(
+                "sampling of the model's card ({})",
+                values.sampling.map(|card| card.to_string()).unwrap_or_default()
+            )
+        }
+        Adaptation::ThinkingBudgeted => {
+            format!("the answer's bound raised by {} tokens for thinking", values.thinking_tokens.unwrap_or_default())
+        }
     });
     let said = said.collect::<Vec<_>>().join(", ");
-    Some(format!("requests were adapted to the candidate's engine: {said}; --as-is sends them as they were recorded"))
-}
-
-/// Returns an adapted request with what was done to it, or `None` where nothing is to be done.
-pub(super) fn adapted(body: &[u8]) -> Option<(Vec<u8>, Vec<Adaptation>)> {
-    let mut request: Map<String, Value> = serde_json::from_slice(body).ok()?;
-    let steps: [(Adaptation, Step); 4] = [
-        (Adaptation::DeveloperAsSystem, developer_as_system),
-        (Adaptation::SystemMerged, merge_system),
-        (Adaptation::MaxTokensRenamed, rename_max_tokens),
-        (Adaptation::VendorFieldsDropped, drop_vendor_fields),
-    ];
-    let done: Vec<Adaptation> =
-        steps.into_iter().filter(|(_, step)| step(&mut request)).map(|(name, _)| name).collect();
-    (!done.is_empty()).then(|| (Value::Object(request).to_string().into_bytes(), done))
-}
-
-fn turns(request: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
-    request.get_mut("messages")?.as_array_mut()
-}
-
-fn developer_as_system(request: &mut Map<String, Value>) -> bool {
-    let mut found = false;
-    for turn in turns(request).into_iter().flatten().filter(|turn| turn["role"] == "developer") {
-        turn["role"] = "system".into();
-        found = true;
-    }
-    found
-}
-
-/// Merges where every system message is a plain text; parts of other kinds are left as they are.
-fn merge_system(request: &mut Map<String, Value>) -> bool {
-    let Some(turns) = turns(request) else { return false };
-    let texts: Vec<&str> =
-        turns.iter().filter(|turn| turn["role"] == "system").filter_map(|turn| turn["content"].as_str()).collect();
-    let systems = turns.iter().filter(|turn| turn["role"] == "system").count();
-    let is_first = turns.first().is_some_and(|turn| turn["role"] == "system");
-    if systems == 0 || texts.len() != systems || (systems == 1 && is_first) {
-        return false;
-    }
-    let merged = texts.join("\n\n");
-    turns.retain(|turn| turn["role"] != "system");
-    turns.insert(0, serde_json::json!({"role": "system", "content": merged}));
-    true
-}
-
-fn rename_max_tokens(request: &mut Map<String, Value>) -> bool {
-    if request.contains_key("max_tokens") {
-        return request.remove("max_completion_tokens").is_some();
-    }
-    let Some(bound) = request.remove("max_completion_tokens") else { return false };
-    request.insert("max_tokens".to_owned(), bound);
-    true
-}
-
-fn drop_vendor_fields(request: &mut Map<String, Value>) -> bool {
-    let before = request.len();
-    request.retain(|name, _| !VENDOR_FIELDS.contains(&name.as_str()));
-    request.len() < before
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn changed(request: &Value) -> (Value, Vec<Adaptation>) {
-        let (body, done) = adapted(request.to_string().as_bytes()).expect("there is something to adapt");
-        (serde_json::from_slice(&body).unwrap(), done)
-    }
-
-    #[test]
-    fn roles_blocks_bounds_and_fields_are_adapted_and_the_rest_stays() {
-        let request = serde_json::json!({"model": "m", "store": true, "max_completion_tokens": 9, "top_k": 4, "messages": [
-            {"role": "developer", "content": "a"}, {"role": "user", "content": "b"}, {"role": "system", "content": "c"}]});
-        let (adapted, done) = changed(&request);
-        let expected = serde_json::json!({"model": "m", "top_k": 4, "messages": [
-            {"role": "system", "content": "a\n\nc"}, {"role": "user", "content": "b"}], "max_tokens": 9});
-        assert_eq!(adapted, expected);
-        let all = [
-            Adaptation::DeveloperAsSystem,
-            Adaptation::SystemMerged,
-            Adaptation::MaxTokensRenamed,
-            Adaptation::VendorFieldsDropped,
-        ];
-        assert_eq!(done, all);
-    }
-
-    #[test]
-    fn what_needs_nothing_is_left_byte_for_byte() {
-        let plain = serde_json::json!({"model": "m", "max_tokens": 9, "messages": [
-            {"role": "system", "content": "a"}, {"role": "user", "content": "b"}]});
-        assert_eq!(adapted(plain.to_string().as_bytes()), None);
-        assert_eq!(adapted(b"no JSON"), None);
-    }
-
-    #[test]
-    fn system_messages_with_parts_are_not_merged() {
-        let parts = serde_json::json!([{"type": "text", "text": "a"}]);
-        let request = serde_json::json!({"messages": [
-            {"role": "system", "content": parts}, {"role": "system", "content": "b"}, {"role": "user", "content": "c"}]});
-        assert_eq!(adapted(request.to_string().as_bytes()), None);
-    }
+    Some(format!(
+        "requests were adapted to the candidate: {said}; --adapt says which may be, --as-is sends them as they were recorded"
+    ))
 }

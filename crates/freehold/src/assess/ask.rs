@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use freehold_engine::{Engine, Event};
-use freehold_wire::{Answer, Api, ReferenceKind};
+use freehold_wire::{Answer, Api, ReferenceKind, Request};
 
-use super::adapt::{self, Adaptation, Adapting};
+use super::adapt::{Adaptation, Adapter, Values};
 use super::cases::{Case, Chosen};
 use super::plan::Rerun;
 use super::serving::{self, Serving};
@@ -23,9 +23,9 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 #[derive(Clone)]
 pub(super) enum Asked {
     /// A model of our own engine.
-    Engine { engine: Engine, model: String, concurrency: usize },
+    Engine { engine: Engine, model: String, concurrency: usize, adapter: Adapter },
     /// An upstream.
-    Upstream { client: Client, upstream: Box<Upstream>, model: String, concurrency: usize, adapting: Adapting },
+    Upstream { client: Client, upstream: Box<Upstream>, model: String, concurrency: usize, adapter: Adapter },
 }
 
 /// Who is asked in an assessment.
@@ -38,6 +38,7 @@ pub(super) struct Arms {
     pub(super) serving: Serving,
     /// How the recorded requests are adapted to the candidate.
     pub(super) adapted: Vec<Adaptation>,
+    pub(super) values: Values,
 }
 
 /// What came of asking once.
@@ -56,10 +57,12 @@ impl Arms {
         if let Some(upstream) = target.upstream(assessor.settings) {
             speaks_all(upstream, chosen)?;
         }
-        let adapted = adapt::of(question.adapting, target.upstream(assessor.settings), chosen);
+        let adapter = Adapter::of(question.adapting, target, assessor.settings)?;
+        let adapted = adapter.over(chosen);
+        let values = adapter.values(&adapted);
         let serving = serving::look(assessor, trial, &adapted).await;
         let candidate =
-            Asked::named(assessor, target, (&client, engine), question.concurrency).await?.adapting(&adapted);
+            Asked::named(assessor, target, (&client, engine), question.concurrency).await?.adapting(adapter);
         let mut notes = Vec::new();
         let rerun = ask_again(assessor, trial, (&client, engine), &mut notes).await;
         let known = chosen.incumbent.upstream(assessor.settings);
@@ -70,6 +73,7 @@ impl Arms {
             notes,
             serving,
             adapted,
+            values,
         })
     }
 }
@@ -130,7 +134,7 @@ impl Asked {
         if let Some(model) = target.own_model(assessor.settings) {
             service::load(engine, model).await?;
             let (engine, model, concurrency) = (engine.clone(), model.name.clone(), model.slots as usize);
-            return Ok(Asked::Engine { engine, model, concurrency });
+            return Ok(Asked::Engine { engine, model, concurrency, adapter: Adapter::idle() });
         }
         let upstream = target.upstream(assessor.settings).expect("a parsed target is a model or an upstream");
         Ok(Asked::upstream(client, upstream, (&target.model, concurrency)))
@@ -138,15 +142,14 @@ impl Asked {
 
     fn upstream(client: &Client, upstream: &Upstream, (model, concurrency): (&str, usize)) -> Self {
         let upstream = Box::new(upstream.clone());
-        let adapting = Adapting::AsIs;
-        Asked::Upstream { client: client.clone(), upstream, model: model.to_owned(), concurrency, adapting }
+        let (client, model) = (client.clone(), model.to_owned());
+        Asked::Upstream { client, upstream, model, concurrency, adapter: Adapter::idle() }
     }
 
-    /// Has the requests adapted where there is something to adapt.
-    fn adapting(mut self, adapted: &[Adaptation]) -> Self {
-        if let (Asked::Upstream { adapting, .. }, false) = (&mut self, adapted.is_empty()) {
-            *adapting = Adapting::Mechanically;
-        }
+    /// Has the requests adapted.
+    fn adapting(mut self, by: Adapter) -> Self {
+        let (Asked::Engine { adapter, .. } | Asked::Upstream { adapter, .. }) = &mut self;
+        *adapter = by;
         self
     }
 
@@ -161,9 +164,11 @@ impl Asked {
     pub(super) async fn ask(&self, case: &Case) -> Asking {
         let begun = Instant::now();
         let (answer, first_byte) = match self {
-            Asked::Engine { engine, model, .. } => ask_engine(engine, model, case, begun).await,
-            Asked::Upstream { client, upstream, model, adapting, .. } => {
-                (ask_upstream(client, upstream, (model, *adapting), case).await, None)
+            Asked::Engine { engine, model, adapter, .. } => {
+                ask_engine((engine, model), &adapter.request(&case.request).0, begun).await
+            }
+            Asked::Upstream { client, upstream, model, adapter, .. } => {
+                (ask_upstream(client, upstream, (model, adapter), case).await, None)
             }
         };
         Asking { answer, total: begun.elapsed(), first_byte }
@@ -171,12 +176,11 @@ impl Asked {
 }
 
 async fn ask_engine(
-    engine: &Engine,
-    model: &str,
-    case: &Case,
+    (engine, model): (&Engine, &str),
+    request: &Request,
     begun: Instant,
 ) -> (Result<Answer, String>, Option<Duration>) {
-    let mut generation = match engine.generate(model, &case.request).await {
+    let mut generation = match engine.generate(model, request).await {
         Ok(generation) => generation,
         Err(error) => return (Err(error.to_string()), None),
     };
@@ -201,13 +205,13 @@ async fn ask_engine(
 async fn ask_upstream(
     client: &Client,
     upstream: &Upstream,
-    (model, adapting): (&str, Adapting),
+    (model, adapter): (&str, &Adapter),
     case: &Case,
 ) -> Result<Answer, String> {
     let api = case.call.api;
     let body = freehold_wire::requests::as_replay(api, &case.call.request, model).map_err(|error| error.to_string())?;
-    let body = match (adapting, api) {
-        (Adapting::Mechanically, Api::OpenAiChat) => adapt::adapted(&body).map_or(body, |(adapted, _)| adapted),
+    let body = match api {
+        Api::OpenAiChat => adapter.body(&body).map_or(body, |(adapted, _)| adapted),
         _ => body,
     };
     let address = format!("{}{}", upstream.base_url.trim_end_matches('/'), api.path());

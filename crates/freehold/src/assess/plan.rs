@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::across::Family;
-use super::adapt::Adapting;
+use super::adapt::{Adapting, Card};
 use super::ask::Arms;
 use super::cases::Chosen;
 use super::design::{Design, Looks};
@@ -48,7 +48,7 @@ pub struct Question {
     pub subsets: Vec<Divider>,
     /// Whether the server is probed first.
     pub probing: Probing,
-    /// Whether requests are adapted to the candidate.
+    /// Which adaptations to the candidate its requests may take.
     pub adapting: Adapting,
     /// The half of the cases that it is about; all where not said.
     pub half: Option<Half>,
@@ -74,7 +74,7 @@ impl Question {
             rerun: Rerun::Never,
             subsets: Vec::new(),
             probing: Probing::Never,
-            adapting: Adapting::AsIs,
+            adapting: Adapting::NONE,
             half: None,
             across: None,
         }
@@ -139,6 +139,7 @@ impl Plan {
             "adapted": arms.adapted,
             "subsets": question.subsets.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
+        arms.values.declare(&mut whole);
         if let Some(half) = &question.half {
             whole["half"] = json!(half);
         }
@@ -242,6 +243,9 @@ pub(crate) fn lock_of(model: &Model) -> Result<Value, Fault> {
     let mut value = serde_json::to_value(&lock).expect("a lock is JSON");
     if let Value::Object(fields) = &mut value {
         fields.insert("context_tokens".to_owned(), model.context_tokens.into());
+        if let Some(card) = Card::of_model(model)? {
+            fields.insert("sampling".to_owned(), json!(card));
+        }
     }
     Ok(value)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::across::Corrected;
-use super::adapt::Adaptation;
+use super::adapt::{Adaptation, Values};
 use super::halves::Half;
 use super::ledger::Look;
 use super::serving::Serving;
@@ -57,6 +57,9 @@ pub struct AssessmentResult {
     /// How the recorded requests were adapted to the candidate; empty where they were asked as is.
     #[serde(default)]
     pub adapted: Vec<Adaptation>,
+    /// With which sampling and which budget they were, where that was part of it.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub adapted_with: Values,
     /// Whether the incumbent is a simulated vendor.
     pub is_simulated_incumbent: bool,
     /// Wall time of the replay in milliseconds, and how many generations it took.
@@ -64,6 +67,10 @@ pub struct AssessmentResult {
     /// What was saved because it was decided before all cases were in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved: Option<Saved>,
+}
+
+fn is_empty(values: &Values) -> bool {
+    *values == Values::default()
 }
 
 impl AssessmentResult {

@@ -79,8 +79,12 @@ pub(super) struct Arguments {
     /// Do not probe the server first for what the step needs (docs/probe.md).
     #[arg(long)]
     no_probe: bool,
-    /// Send the requests as they were recorded, not adapted to the candidate's engine (docs/assess.md).
-    #[arg(long)]
+    /// Which adaptations to the candidate the requests may take: all, none, or names (docs/assess.md) [default: `adapt` of the
+    /// step's [[step]], else all]
+    #[arg(long, value_name = "LIST")]
+    adapt: Option<Adapting>,
+    /// Send the requests as they were recorded: --adapt none.
+    #[arg(long, conflicts_with = "adapt")]
     as_is: bool,
     /// Decide once, when all cases are in, instead of after every case.
     #[arg(long)]
@@ -372,7 +376,11 @@ fn question(arguments: &Arguments, settings: &Settings, (step, candidate): (&str
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
         subsets,
         probing: if arguments.no_probe { Probing::Never } else { Probing::First },
-        adapting: if arguments.as_is { Adapting::AsIs } else { Adapting::Mechanically },
+        adapting: match arguments.adapt {
+            _ if arguments.as_is => Adapting::NONE,
+            Some(adapting) => adapting,
+            None => declared.and_then(|declared| declared.adapt).unwrap_or(Adapting::ALL),
+        },
         half: None,
         across: None,
     })

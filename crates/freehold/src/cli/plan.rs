@@ -59,7 +59,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
         concurrency: defaults.concurrency,
         looks: Looks::Always,
         rerun: if arguments.no_rerun { Rerun::Never } else { Rerun::WherePossible },
-        adapting: Adapting::Mechanically,
+        adapting: Adapting::ALL,
         ..Question::new(&step, arguments.candidate.as_deref().unwrap_or_default(), rule)
     };
     let assessor = Assessor { store: &store, settings: &settings, prices: &prices, program: super::this_program()? };

@@ -94,6 +94,8 @@ const KEYS: &[(&str, &[&str])] = &[
             "key",
             "models",
             "engine",
+            "sampling",
+            "thinking_tokens",
             "simulated",
             "priced_as",
             "accept_loss",
@@ -104,8 +106,8 @@ const KEYS: &[(&str, &[&str])] = &[
             "breaker_pause_ms",
         ],
     ),
-    ("model", &["name", "path", "context_tokens", "slots", "threads", "backend"]),
-    ("step", &["name", "bodies", "retention_days", "subsets", "check"]),
+    ("model", &["name", "path", "context_tokens", "slots", "threads", "backend", "sampling", "thinking_tokens"]),
+    ("step", &["name", "bodies", "retention_days", "subsets", "check", "adapt"]),
     (
         "budget",
         &[

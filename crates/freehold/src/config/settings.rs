@@ -4,11 +4,12 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use freehold_gateway::Secret;
+use freehold_vault::Sampling;
 use freehold_wire::Api;
 use serde::Deserialize;
 
 use super::{Server, StepBudget};
-use crate::assess::Divider;
+use crate::assess::{Adapting, Divider};
 use crate::engines::Kind;
 use crate::facts::Sellers;
 
@@ -112,6 +113,9 @@ pub struct StepKept {
     /// The check of its answers.
     #[serde(default, deserialize_with = "crate::checks::deserialize_spec")]
     pub check: Option<String>,
+    /// Which adaptations its requests may take when it is assessed.
+    #[serde(default)]
+    pub adapt: Option<Adapting>,
 }
 
 /// When a call counts as recorded.
@@ -255,6 +259,12 @@ pub struct Upstream {
     /// What kind of server it is, where it serves open models.
     #[serde(default)]
     pub engine: Option<Kind>,
+    /// How its model's card says it is to be sampled.
+    #[serde(default)]
+    pub sampling: Option<Sampling>,
+    /// How many tokens its model may think before it answers, where it does.
+    #[serde(default)]
+    pub thinking_tokens: u32,
     /// Whether it only plays a vendor; said wherever it shows.
     #[serde(default)]
     pub simulated: bool,
@@ -282,7 +292,7 @@ pub struct Upstream {
 }
 
 /// `[[model]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Model {
     /// Its name here, which callers may ask for.
     pub name: String,
@@ -300,6 +310,12 @@ pub struct Model {
     /// The backend: `llama`, or `scripted` for trials without weights.
     #[serde(default)]
     pub backend: freehold_engine::Backend,
+    /// How its card says it is to be sampled; the file's header says it when not said.
+    #[serde(default)]
+    pub sampling: Option<Sampling>,
+    /// How many tokens it may think before it answers, where it does.
+    #[serde(default)]
+    pub thinking_tokens: u32,
 }
 
 impl Model {
@@ -307,7 +323,8 @@ impl Model {
     #[must_use]
     pub fn of(name: &str, path: PathBuf, backend: freehold_engine::Backend) -> Self {
         let (context_tokens, slots) = (context_tokens(), slots());
-        Model { name: name.to_owned(), path, context_tokens, slots, threads: None, backend }
+        let name = name.to_owned();
+        Model { name, path, context_tokens, slots, threads: None, backend, sampling: None, thinking_tokens: 0 }
     }
 }
 

@@ -161,7 +161,7 @@ fn question(step: &str, model: &str, seed: u64) -> anyhow::Result<Question> {
         looks: Looks::Always,
         seed,
         rerun: Rerun::WherePossible,
-        adapting: Adapting::Mechanically,
+        adapting: Adapting::ALL,
         ..Question::new(step, model, Rule::new(MARGIN, 0.95)?)
     })
 }

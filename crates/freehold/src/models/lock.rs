@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Named, inspect};
+use crate::assess::Card;
 use crate::exit::Fault;
 
 /// The version of the file's form.
@@ -34,6 +35,9 @@ pub(crate) fn of(named: &Named, model: &Description, told: &mut dyn FnMut(u64)) 
     let mut identity = serde_json::to_value(identity).expect("a lock is JSON");
     if let Some(entry) = &named.entry {
         identity["context_tokens"] = entry.context_tokens.into();
+        if let Some(card) = Card::of_model(entry)? {
+            identity["sampling"] = json!(card);
+        }
     }
     Ok(json!({
         "freehold_lock": FORM,

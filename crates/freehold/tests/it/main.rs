@@ -31,4 +31,5 @@ mod real_data;
 mod reloading;
 mod report;
 mod running;
+mod trial;
 mod vendor;
