@@ -122,6 +122,7 @@ impl Assessor<'_> {
     /// The key or the store cannot be used.
     pub fn certify(&self, draft: Draft) -> anyhow::Result<AssessmentResult> {
         let Draft { head, target, check_version, mut result, cases } = draft;
+        result.blame();
         if result.half == Some(Half::Choosing) {
             self.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
             return Ok(result);
@@ -267,6 +268,7 @@ fn result_of(
         certificate: None,
         cost,
         lock: plan.lock.clone(),
+        serving_fault: None,
         serving: took.arms.serving.clone(),
         adapted: took.arms.adapted.clone(),
         adapted_with: took.arms.values.clone(),

@@ -11,7 +11,7 @@ use crate::assess::result::AssessmentResult;
 
 pub use page::html;
 pub(crate) use terminal::clean_line;
-pub use terminal::{Align, ColorChoice, Style, subsets, table, terminal};
+pub use terminal::{Align, ColorChoice, Style, results, subsets, table, terminal};
 
 /// What one HTML page tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,17 +63,28 @@ pub struct StepLine {
     pub stage: String,
     /// The latest verdict, as in the row; `None` where it was never assessed.
     pub verdict: Option<String>,
+    /// The fault of the serving that stands in the way of a verdict on the model, where one does.
+    pub serving_fault: Option<String>,
 }
 
-/// The three outcomes, read from the row's word.
+/// The three outcomes, read from the row's word, and that a fault of the serving stands in their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Adequate,
     NotAdequate,
     Undecided,
+    ServingFault,
 }
 
 impl Verdict {
+    /// Reads a result: what a fault of the serving stands in the way of is not held against the model.
+    fn of_result(result: &AssessmentResult) -> Self {
+        match result.serving_fault {
+            Some(_) => Self::ServingFault,
+            None => Self::of(&result.row.verdict),
+        }
+    }
+
     /// Reads the row's word; one it does not know is never taken as leave to move a step.
     fn of(word: &str) -> Self {
         match word {
@@ -88,6 +99,7 @@ impl Verdict {
             Self::Adequate => "adequate",
             Self::NotAdequate => "not adequate",
             Self::Undecided => "undecided",
+            Self::ServingFault => "serving fault",
         }
     }
 
@@ -95,7 +107,7 @@ impl Verdict {
         match self {
             Self::Adequate => "v-adequate",
             Self::NotAdequate => "v-not",
-            Self::Undecided => "v-undecided",
+            Self::Undecided | Self::ServingFault => "v-undecided",
         }
     }
 }
@@ -105,6 +117,14 @@ fn verdict_words(verdict: &str, more_needed: Option<u64>) -> String {
     match (Verdict::of(verdict), more_needed) {
         (Verdict::Undecided, Some(more)) => format!("undecided ({} more)", figures::count(more)),
         (verdict, _) => verdict.words().to_owned(),
+    }
+}
+
+/// Says what a result came to in words, with the cases still needed where they are known and would help.
+fn outcome_words(result: &AssessmentResult) -> String {
+    match result.serving_fault {
+        Some(_) => result.outcome(),
+        None => verdict_words(&result.row.verdict, result.row.more_needed),
     }
 }
 

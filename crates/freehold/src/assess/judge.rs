@@ -119,6 +119,7 @@ impl Bench<'_> {
         let mut result = result_of(self.assessor, &head, &plan, judged, &took);
         result.judge = Some(told);
         ledger::tell(self.assessor.store, chosen, &mut result)?;
+        result.blame();
         self.assessor.store.finish_assessment(&head.id, result.at_ms, &serde_json::to_value(&result)?)?;
         Ok(result)
     }

@@ -51,6 +51,10 @@ pub struct AssessmentResult {
     pub cost: Cost,
     /// The candidate's exact identity, where it is a file of ours.
     pub lock: Option<serde_json::Value>,
+    /// The promises that the candidate's server breaks and the step needs, where they stand in the way of a verdict on the model:
+    /// one that is not adequate is then one on the serving. `None` where there is none, or where it is adequate all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_fault: Option<String>,
     /// What was found of the server in front of the candidate; empty where it was not probed.
     #[serde(default)]
     pub serving: Serving,
@@ -74,6 +78,20 @@ fn is_empty(values: &Values) -> bool {
 }
 
 impl AssessmentResult {
+    /// Notes whether a fault of the serving stands in the way of a verdict on the model; the last thing that is done to a result.
+    pub(super) fn blame(&mut self) {
+        let broken: Vec<&str> = self.serving.faults().map(|finding| finding.promise.name()).collect();
+        self.serving_fault = (self.row.verdict != "adequate" && !broken.is_empty()).then(|| broken.join(", "));
+    }
+
+    /// Returns the outcome in words: the verdict, or the fault of the serving that stands in its way.
+    pub fn outcome(&self) -> String {
+        match &self.serving_fault {
+            Some(broken) => format!("serving fault: {broken}"),
+            None => self.row.verdict.replace('_', " "),
+        }
+    }
+
     /// Returns the subsets for which the candidate is not adequate although it is on the whole.
     pub fn failing_subsets(&self) -> impl Iterator<Item = &Subset> {
         failing_subsets(&self.row, &self.subsets)

@@ -9,7 +9,6 @@ use freehold_wire::ReferenceKind;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{certificate, step_lines, verdict};
-use crate::assess::result::Row;
 use crate::assess::{
     Adapting, AssessmentResult, Assessor, Correction, Divider, Family, Looks, Probing, Progress, Question, Rerun,
     Standing,
@@ -30,7 +29,7 @@ use crate::stdout;
     freehold assess triage --candidate desk-s --candidate desk-l --choose split\n  \
     freehold assess --all --candidate desk-l --across holm --fixed\n  \
     freehold assess mail --candidate desk-l --check judge:openai/gpt-4.1\n\n\
-    Ends with 0 when adequate, 1 when not adequate, 3 when undecided; with several steps, as the worst of them, and with several \
+    Ends with 0 when adequate, 1 when not adequate, 3 when undecided, 4 when its server breaks what the step needs; with several steps, as the worst of them, and with several \
     candidates a step is adequate when one of them is.")]
 pub(super) struct Arguments {
     /// The steps, or the beginnings of their names.
@@ -288,7 +287,7 @@ fn walk(arguments: &Arguments, assessor: &Assessor<'_>, step: &str) -> anyhow::R
     let mut results: Vec<AssessmentResult> = Vec::new();
     for question in &questions {
         if let Some(last) = results.last().filter(|last| last.row.verdict != "adequate") {
-            let (before, verdict) = (&last.row.candidate, last.row.verdict.replace('_', " "));
+            let (before, verdict) = (&last.row.candidate, last.outcome());
             eprintln!("{step}: {} was not tried, because {before} before it is {verdict}", question.candidate);
             break;
         }
@@ -332,9 +331,11 @@ fn questions(
 
 /// Returns how a step came out: adequate where any candidate is, else as the last that was tried.
 fn exit_of(step: &str, results: &[AssessmentResult]) -> Exit {
-    let rows = || results.iter().map(|result| &result.row).filter(|row| row.step == step);
-    match rows().find(|row| row.verdict == "adequate").or_else(|| rows().next_back()) {
-        Some(row) => verdict::exit_of(row),
+    let own = || results.iter().filter(|result| result.row.step == step);
+    match own().find(|result| result.row.verdict == "adequate").or_else(|| own().next_back()) {
+        // What its server broke is nobody's verdict on the model.
+        Some(result) if result.serving_fault.is_some() && result.row.verdict == "not_adequate" => Exit::Upstream,
+        Some(result) => verdict::exit_of(&result.row),
         None => Exit::Undecided,
     }
 }
@@ -413,15 +414,14 @@ fn print(arguments: &Arguments, results: &[AssessmentResult]) -> anyhow::Result<
         }
         return Ok(());
     }
-    let rows: Vec<Row> = results.iter().map(|result| result.row.clone()).collect();
-    stdout::block(report::terminal(&rows, report::Style::of_stdout()))?;
+    stdout::block(report::results(results, report::Style::of_stdout()))?;
     for result in results {
         if results.len() > 1 {
             stdout::line(format_args!("\n{} on {}", result.row.step, result.row.candidate))?;
         }
         details(result)?;
     }
-    if rows.windows(2).any(|pair| pair[0].step != pair[1].step) {
+    if results.windows(2).any(|pair| pair[0].row.step != pair[1].row.step) {
         stdout::line(across_steps(arguments.across))?;
     }
     Ok(())

@@ -82,6 +82,18 @@ fn refuse_without_verdict(step: &str, arguments: &Arguments, assessment: Option<
     if arguments.despite.is_some() || (verdict == Some("adequate") && failing.is_empty()) {
         return Ok(());
     }
+    let fault = assessment.and_then(|assessment| assessment.result.as_ref()?.get("serving_fault")?.as_str());
+    if let Some(broken) = fault {
+        let told = format!(
+            "{} is not moved in: its server breaks what {step} needs ({broken}), so that nothing is known of the model",
+            arguments.to
+        );
+        let hint = format!(
+            "mend the server (`freehold probe {}` says how) and assess again, or add --despite REASON to move all the same",
+            arguments.to
+        );
+        return Err(Fault::input(told).hint(hint));
+    }
     let found = match verdict {
         Some("adequate") => format!("it is adequate for {step} on the whole, and not for {}", failing.join(", ")),
         Some(verdict) => format!("its verdict for {step} is {}", verdict.replace('_', " ")),

@@ -34,6 +34,9 @@ pub(crate) struct StepLine {
     /// The best verdict among the newest of every candidate, and whose it is.
     pub(crate) verdict: Option<String>,
     pub(crate) verdict_of: Option<String>,
+    /// The fault of the serving that stands in the way of a verdict on the model, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) serving_fault: Option<String>,
 }
 
 impl StepLine {
@@ -130,6 +133,7 @@ fn line(
         served_by: route.map(|route| format!("{}/{}", route.upstream, route.model)),
         verdict: judged.map(|result| result.row.verdict.clone()),
         verdict_of: judged.map(|result| result.row.candidate.clone()),
+        serving_fault: judged.and_then(|result| result.serving_fault.clone()),
     }
 }
 
@@ -178,6 +182,9 @@ pub(crate) fn table(lines: &[StepLine]) -> String {
 
 fn judged(line: &StepLine) -> String {
     match (&line.verdict, &line.verdict_of) {
+        (Some(_), Some(candidate)) if line.serving_fault.is_some() => {
+            format!("serving fault: {} ({candidate})", line.serving_fault.as_deref().unwrap_or_default())
+        }
         (Some(verdict), Some(candidate)) => format!("{} ({candidate})", verdict.replace('_', " ")),
         _ => "not assessed".to_owned(),
     }
@@ -198,11 +205,13 @@ fn newest(store: &Store) -> anyhow::Result<Vec<AssessmentResult>> {
     Ok(results)
 }
 
-/// Returns the assessment that speaks best for a step: adequate before undecided before not adequate, then the newest.
+/// Returns the assessment that speaks best for a step: adequate before undecided (and what a fault of the serving keeps from
+/// being decided) before not adequate, then the newest.
 fn best<'a>(assessments: &'a [AssessmentResult], step: &str) -> Option<&'a AssessmentResult> {
     let rank = |result: &&AssessmentResult| match result.row.verdict.as_str() {
         "adequate" => 0,
         "undecided" => 1,
+        _ if result.serving_fault.is_some() => 1,
         _ => 2,
     };
     assessments.iter().filter(|result| result.row.step == step).min_by_key(rank)
@@ -250,6 +259,7 @@ fn report_line(line: &StepLine) -> report::StepLine {
         retirement: line.retires(),
         stage: line.stage.clone(),
         verdict: line.verdict.clone(),
+        serving_fault: line.serving_fault.clone(),
     }
 }
 

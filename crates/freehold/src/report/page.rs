@@ -58,12 +58,11 @@ fn page(report: &Report) -> Value {
 }
 
 fn tally(results: &[AssessmentResult]) -> Vec<Value> {
-    [Verdict::NotAdequate, Verdict::Undecided, Verdict::Adequate]
+    let count = |verdict| results.iter().filter(|result| Verdict::of_result(result) == verdict).count();
+    [Verdict::NotAdequate, Verdict::Undecided, Verdict::Adequate, Verdict::ServingFault]
         .into_iter()
-        .map(|verdict| {
-            let count = results.iter().filter(|result| Verdict::of(&result.row.verdict) == verdict).count();
-            context! { class => verdict.class(), words => verdict.words(), count }
-        })
+        .filter(|verdict| *verdict != Verdict::ServingFault || count(*verdict) > 0)
+        .map(|verdict| context! { class => verdict.class(), words => verdict.words(), count => count(verdict) })
         .collect()
 }
 
@@ -141,14 +140,14 @@ impl Table {
         let columns: Vec<Column> = NUMBERS.into_iter().chain(differing).collect();
         let rows = results.iter().enumerate().map(|(index, result)| {
             let row = &result.row;
-            let verdict = Verdict::of(&row.verdict);
+            let verdict = Verdict::of_result(result);
             TableRow {
                 anchor: index + 1,
                 step: row.step.clone(),
                 candidate: row.candidate.clone(),
                 is_simulated: result.is_simulated_incumbent,
                 class: verdict.class(),
-                verdict: format!("{}{}", verdict.words(), reservation(result)),
+                verdict: format!("{}{}", words::outcome(result), reservation(result)),
                 cells: columns.iter().map(|(_, class, print)| (*class, print(row))).collect(),
             }
         });
@@ -168,13 +167,17 @@ struct StepView<'a> {
     usd: String,
     retirement: &'a str,
     stage: &'a str,
-    verdict: &'static str,
+    verdict: String,
     class: &'static str,
 }
 
 impl<'a> StepView<'a> {
     fn new(line: &'a StepLine) -> Self {
-        let verdict = line.verdict.as_deref().map(Verdict::of);
+        let verdict = match line.serving_fault {
+            Some(_) => Some(Verdict::ServingFault),
+            None => line.verdict.as_deref().map(Verdict::of),
+        };
+        let words = verdict.map_or("not assessed", Verdict::words);
         Self {
             step: &line.step,
             calls: figures::count(line.calls),
@@ -182,7 +185,10 @@ impl<'a> StepView<'a> {
             usd: figures::usd(line.usd),
             retirement: line.retirement.as_deref().unwrap_or("unknown"),
             stage: &line.stage,
-            verdict: verdict.map_or("not assessed", Verdict::words),
+            verdict: line
+                .serving_fault
+                .as_ref()
+                .map_or_else(|| words.to_owned(), |broken| format!("{words}: {broken}")),
             class: verdict.map_or("quiet", Verdict::class),
         }
     }

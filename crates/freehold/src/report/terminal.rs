@@ -6,8 +6,8 @@ use console::Term;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    assess::result::{Row, Subset, failing_subsets},
-    report::{Verdict, figures, verdict_words},
+    assess::result::{AssessmentResult, Row, Subset, failing_subsets},
+    report::{Verdict, figures, outcome_words, verdict_words},
 };
 
 /// Whether escape codes for colour are written.
@@ -66,8 +66,34 @@ const LINE_MAX: usize = 180;
 /// Widths to which names are cut, the widest first, until the plot fits.
 const NAMES_MAX: [usize; 3] = [CELL_MAX, 36, 24];
 
+/// A row with its outcome.
+struct Line<'a> {
+    row: &'a Row,
+    verdict: Verdict,
+    words: String,
+}
+
+impl<'a> Line<'a> {
+    fn of_row(row: &'a Row) -> Self {
+        Line { row, verdict: Verdict::of(&row.verdict), words: verdict_words(&row.verdict, row.more_needed) }
+    }
+
+    fn of_result(result: &'a AssessmentResult) -> Self {
+        Line { row: &result.row, verdict: Verdict::of_result(result), words: outcome_words(result) }
+    }
+}
+
 /// Draws the verdict table, with a small interval plot where the width allows one.
 pub fn terminal(rows: &[Row], style: Style) -> String {
+    drawn(&rows.iter().map(Line::of_row).collect::<Vec<_>>(), style)
+}
+
+/// Draws the verdict table of results, in which a fault of the serving stands in the place of a verdict on the model.
+pub fn results(results: &[AssessmentResult], style: Style) -> String {
+    drawn(&results.iter().map(Line::of_result).collect::<Vec<_>>(), style)
+}
+
+fn drawn(rows: &[Line<'_>], style: Style) -> String {
     if rows.is_empty() {
         return "no assessments yet\n".to_owned();
     }
@@ -81,7 +107,7 @@ pub fn terminal(rows: &[Row], style: Style) -> String {
     }
     blank_repeats(&mut lines);
     let paint = |line: usize, column: usize, text: String| match (style.color, column) {
-        (ColorChoice::Always, 2) => painted(Verdict::of(&rows[line].verdict), &text),
+        (ColorChoice::Always, 2) => painted(rows[line].verdict, &text),
         _ => text,
     };
     let mut out = aligned(&heads, &lines, paint);
@@ -92,7 +118,7 @@ pub fn terminal(rows: &[Row], style: Style) -> String {
 type Heads = Vec<(String, Align)>;
 
 /// Makes the columns, with names cut as far as it takes to leave room for the plot; returns that room, if any.
-fn fitted(rows: &[Row], width: usize) -> (Heads, Vec<Vec<String>>, Option<usize>) {
+fn fitted(rows: &[Line<'_>], width: usize) -> (Heads, Vec<Vec<String>>, Option<usize>) {
     use Align::{Left, Right};
     let mut columns =
         vec![("STEP", Left), ("CANDIDATE", Left), ("VERDICT", Left), ("DIFF", Right), ("INTERVAL", Right)];
@@ -113,14 +139,14 @@ fn fitted(rows: &[Row], width: usize) -> (Heads, Vec<Vec<String>>, Option<usize>
 }
 
 /// Returns the margin when it is the same in all rows; it is then said once below the table.
-fn shared_margin(rows: &[Row]) -> Option<f64> {
-    let first = rows.first()?.margin;
-    rows.iter().all(|row| row.margin == first).then_some(first)
+fn shared_margin(rows: &[Line<'_>]) -> Option<f64> {
+    let first = rows.first()?.row.margin;
+    rows.iter().all(|line| line.row.margin == first).then_some(first)
 }
 
-fn footnote(rows: &[Row], plot: Option<usize>) -> String {
+fn footnote(rows: &[Line<'_>], plot: Option<usize>) -> String {
     let margin = shared_margin(rows).map_or(String::new(), |margin| format!("; margin {}", figures::setting(margin)));
-    let mut levels: Vec<String> = rows.iter().map(|row| figures::interval_level(row.confidence)).collect();
+    let mut levels: Vec<String> = rows.iter().map(|line| figures::interval_level(line.row.confidence)).collect();
     levels.dedup();
     let legend = match plot {
         Some(_) => "\n┊ minus the margin   │ no difference   ● adequate   ◆ not adequate   ○ undecided",
@@ -159,11 +185,12 @@ pub fn table(heads: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     aligned(&heads, &lines, |_, _, text| text)
 }
 
-fn cells(row: &Row, letters_max: usize, columns: usize) -> Vec<String> {
+fn cells(line: &Line<'_>, letters_max: usize, columns: usize) -> Vec<String> {
+    let row = line.row;
     let mut cells = vec![
         clean(&row.step, letters_max),
         clean(&row.candidate, letters_max),
-        verdict_words(&row.verdict, row.more_needed),
+        clean(&line.words, CELL_MAX),
         figures::points(row.difference),
         figures::interval(row.lower, row.upper),
         figures::points(-row.margin),
@@ -243,7 +270,7 @@ fn painted(verdict: Verdict, text: &str) -> String {
     let code = match verdict {
         Verdict::Adequate => 32,
         Verdict::NotAdequate => 31,
-        Verdict::Undecided => 33,
+        Verdict::Undecided | Verdict::ServingFault => 33,
     };
     let mut out = String::new();
     write!(out, "\u{1b}[{code}m{text}\u{1b}[0m").expect("a string takes every write");
@@ -259,7 +286,8 @@ struct Axis {
 
 impl Axis {
     /// Spans all intervals, but at most six margins below zero and three above, so that the margin stays in sight.
-    fn over(rows: &[Row], width: usize) -> Self {
+    fn over(lines: &[Line<'_>], width: usize) -> Self {
+        let rows: Vec<&Row> = lines.iter().map(|line| line.row).collect();
         let finite = |value: &f64| value.is_finite();
         let margin = rows.iter().map(|row| row.margin).filter(finite).fold(0.01, f64::max);
         let lowest = rows.iter().map(|row| row.lower).filter(finite).fold(0.0, f64::min);
@@ -281,7 +309,8 @@ impl Axis {
         format!("{worse}{}0{}{better}", " ".repeat(gap), " ".repeat(right))
     }
 
-    fn bar(&self, row: &Row) -> String {
+    fn bar(&self, line: &Line<'_>) -> String {
+        let row = line.row;
         let last = self.width as i64 - 1;
         let mut cells = vec![' '; self.width];
         let mut put = |at: i64, letter: char| {
@@ -313,10 +342,10 @@ impl Axis {
             );
             put(
                 self.cell(row.difference),
-                match Verdict::of(&row.verdict) {
+                match line.verdict {
                     Verdict::Adequate => '●',
                     Verdict::NotAdequate => '◆',
-                    Verdict::Undecided => '○',
+                    Verdict::Undecided | Verdict::ServingFault => '○',
                 },
             );
         }

@@ -184,6 +184,7 @@ fn a_fault_that_the_step_needs_is_reported_with_the_verdict_and_one_that_it_does
     let (home, row) = assessed(Some(Fault::SchemaIgnored), &[]);
     let faults: Vec<Promise> = serving(&row).faults().map(|finding| finding.promise).collect();
     assert_eq!((row["verdict"].as_str(), faults), (Some("not_adequate"), vec![Promise::Schema]), "{row}");
+    assert_eq!(row["serving_fault"], "schema", "{row}");
     let notes = row["notes"].to_string();
     assert!(notes.contains("not adequate as it is served") && notes.contains("serving fault: schema"), "{notes}");
     let certified = run(home.path(), &["certificate", "show", STEP, "--json"]).stdout;
@@ -192,6 +193,33 @@ fn a_fault_that_the_step_needs_is_reported_with_the_verdict_and_one_that_it_does
     let (_, row) = assessed(Some(Fault::LogprobsMissing), &[]);
     assert_eq!(serving(&row).faults().count(), 0, "{row}");
     assert!(!row["notes"].to_string().contains("as it is served"), "{row}");
+}
+
+#[test]
+fn a_serving_fault_stands_in_the_place_of_a_verdict_on_the_model_wherever_one_is_shown() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
+    let stub = runtime.block_on(Stub::start(Some(Fault::SchemaIgnored), Skill::Weak));
+    let home = tempfile::tempdir().unwrap();
+    import(home.path(), &tickets(40));
+    let entry =
+        format!("[[upstream]]\nname = \"stub\"\nbase_url = \"{}\"\napis = [\"openai.chat\"]\n", stub.base_url());
+    std::fs::write(home.path().join("freehold.toml"), entry).unwrap();
+    let page = home.path().join("page.html");
+    let ran = run(home.path(), &["assess", STEP, "--candidate", "stub/m", "--fixed", "--html", page.to_str().unwrap()]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stdout.contains("stub/m     serving fault: schema"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("stub/m     not adequate"), "{}", ran.stdout);
+    let steps = run(home.path(), &["steps"]).stdout;
+    assert!(steps.contains("serving fault: schema (stub/m)"), "{steps}");
+    let steps: serde_json::Value =
+        serde_json::from_str(run(home.path(), &["steps", STEP, "--json"]).stdout.trim()).unwrap();
+    assert!(steps.to_string().contains("\"serving_fault\":\"schema\""), "{steps}");
+    let refused = run(home.path(), &["move", STEP, "--to", "stub/m"]);
+    assert!(refused.code == 2 && refused.stderr.contains("nothing is known of the model"), "{refused:?}");
+    assert!(refused.stderr.contains("freehold probe stub/m"), "{refused:?}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("serving fault: schema") && page.contains("cannot be judged for triage as it is served"));
+    assert!(!page.contains("is not adequate for triage"), "the page blames the model");
 }
 
 #[test]

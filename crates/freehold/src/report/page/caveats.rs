@@ -29,7 +29,7 @@ fn failing_subsets(result: &AssessmentResult) -> Option<String> {
 }
 
 fn without_adequate(results: &[AssessmentResult]) -> Option<String> {
-    let verdict = |index: &usize| Verdict::of(&results[*index].row.verdict);
+    let verdict = |index: &usize| Verdict::of_result(&results[*index]);
     let groups = by_step(results);
     let (mut lost, mut open) = (Vec::new(), Vec::new());
     for (step, members) in &groups {

@@ -21,7 +21,7 @@ pub(super) struct ResultView<'a> {
     incumbent: &'a str,
     is_simulated: bool,
     class: &'static str,
-    verdict: &'static str,
+    verdict: String,
     sentence: String,
     what_would_change: Option<String>,
     noise_floor: String,
@@ -100,7 +100,7 @@ impl<'a> SubsetView<'a> {
 impl<'a> ResultView<'a> {
     pub(super) fn new(anchor: usize, result: &'a AssessmentResult) -> Self {
         let row = &result.row;
-        let verdict = Verdict::of(&row.verdict);
+        let verdict = Verdict::of_result(result);
         let shown = &result.disagreements[..result.disagreements.len().min(DISAGREEMENTS_MAX)];
         Self {
             anchor,
@@ -108,9 +108,9 @@ impl<'a> ResultView<'a> {
             incumbent: &row.incumbent,
             is_simulated: result.is_simulated_incumbent,
             class: verdict.class(),
-            verdict: verdict.words(),
-            sentence: words::sentence(row),
-            what_would_change: words::what_would_change(row),
+            verdict: words::outcome(result),
+            sentence: words::sentence(result),
+            what_would_change: words::what_would_change(result),
             noise_floor: words::noise_floor(result),
             subsets: result.subsets.iter().map(SubsetView::new).collect(),
             failing: words::failing_subsets(result),

@@ -1,7 +1,7 @@
 //! The sentences of the page: what was found, in words a reader without statistics can repeat.
 
 use crate::{
-    assess::result::{AssessmentResult, Row},
+    assess::result::AssessmentResult,
     report::{Verdict, by_step, figures, figures::counted},
 };
 
@@ -9,18 +9,22 @@ use crate::{
 pub(super) fn headline(results: &[AssessmentResult]) -> String {
     match results {
         [] => "Nothing has been assessed yet.".to_owned(),
-        [only] => sentence(&only.row),
+        [only] => sentence(only),
         _ => {
             let groups = by_step(results);
-            let of = |verdict| results.iter().filter(move |result| Verdict::of(&result.row.verdict) == verdict);
+            let of = |verdict| results.iter().filter(move |result| Verdict::of_result(result) == verdict);
             let mut carried: Vec<&str> = Vec::new();
             for result in of(Verdict::Adequate) {
                 if !carried.contains(&result.row.step.as_str()) {
                     carried.push(&result.row.step);
                 }
             }
+            let stopped = match of(Verdict::ServingFault).count() {
+                0 => String::new(),
+                count => format!(" {count} say nothing of the model, because of a fault of its serving."),
+            };
             let counts = format!(
-                "Of {} over {}, {} came out not adequate, {} undecided and {} adequate.",
+                "Of {} over {}, {} came out not adequate, {} undecided and {} adequate.{stopped}",
                 counted(results.len() as u64, "assessment", "assessments"),
                 counted(groups.len() as u64, "step", "steps"),
                 of(Verdict::NotAdequate).count(),
@@ -42,13 +46,26 @@ pub(super) fn headline(results: &[AssessmentResult]) -> String {
     }
 }
 
+/// Says what a result came to, as short as a cell.
+pub(super) fn outcome(result: &AssessmentResult) -> String {
+    match result.serving_fault {
+        Some(_) => result.outcome(),
+        None => Verdict::of(&result.row.verdict).words().to_owned(),
+    }
+}
+
 /// Says one result in plain words.
-pub(super) fn sentence(row: &Row) -> String {
+pub(super) fn sentence(result: &AssessmentResult) -> String {
+    let row = &result.row;
     let (step, candidate, margin) = (&row.step, &row.candidate, figures::setting(row.margin));
     if row.n == 0 || !row.difference.is_finite() {
         return format!("No case of {step} could be scored, so nothing can be said about {candidate}.");
     }
-    let verdict = match Verdict::of(&row.verdict) {
+    let verdict = match Verdict::of_result(result) {
+        Verdict::ServingFault => format!(
+            "{candidate} cannot be judged for {step} as it is served: its server breaks {}, which the step needs",
+            result.serving_fault.as_deref().unwrap_or_default()
+        ),
         Verdict::Adequate => format!("{candidate} is adequate for {step} at margin {margin}"),
         Verdict::NotAdequate => format!("{candidate} is not adequate for {step} at margin {margin}"),
         Verdict::Undecided => format!("Whether {candidate} is adequate for {step} at margin {margin} is undecided"),
@@ -57,7 +74,7 @@ pub(super) fn sentence(row: &Row) -> String {
         clusters if clusters > 0 && clusters < row.n => format!(" in {}", counted(clusters, "run", "runs")),
         _ => String::new(),
     };
-    let more = match (Verdict::of(&row.verdict), row.more_needed) {
+    let more = match (Verdict::of_result(result), row.more_needed) {
         (Verdict::Undecided, Some(more)) => format!(" About {} more would be needed.", counted(more, "case", "cases")),
         _ => String::new(),
     };
@@ -82,7 +99,11 @@ pub(super) fn failing_subsets(result: &AssessmentResult) -> Option<String> {
 }
 
 /// Says which margins would have given which verdict, and how far a verdict in favour is from falling.
-pub(super) fn what_would_change(row: &Row) -> Option<String> {
+pub(super) fn what_would_change(result: &AssessmentResult) -> Option<String> {
+    let row = &result.row;
+    if result.serving_fault.is_some() {
+        return Some("Mend the server, as the notes say, and assess again.".to_owned());
+    }
     if ![row.lower, row.upper, row.margin].iter().all(|value| value.is_finite()) || row.n == 0 {
         return None;
     }
@@ -110,7 +131,7 @@ pub(super) fn what_would_change(row: &Row) -> Option<String> {
             accepted(row.lower),
             figures::setting(((-row.upper).max(0.0) * 1e3).floor() / 1e3)
         ),
-        Verdict::Undecided => {
+        Verdict::Undecided | Verdict::ServingFault => {
             format!("It would be adequate at a margin above {}; no margin makes it not adequate.", accepted(row.lower))
         }
     };

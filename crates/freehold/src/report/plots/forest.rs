@@ -3,7 +3,7 @@
 use super::{Scale, Svg, clipped, ticks};
 use crate::{
     assess::result::{AssessmentResult, Row},
-    report::{Verdict, by_step, figures, reservation, verdict_words},
+    report::{Verdict, by_step, figures, outcome_words, reservation},
 };
 
 /// How much room the plot has.
@@ -67,7 +67,7 @@ pub(in crate::report) fn forest(results: &[AssessmentResult], layout: Layout) ->
 
 fn draw_row(svg: &mut Svg, result: &AssessmentResult, (axis, layout): (Scale, Layout), top: f64) {
     let (row, room) = (&result.row, layout.room());
-    let verdict = Verdict::of(&row.verdict);
+    let verdict = Verdict::of_result(result);
     let candidate = clipped(&row.candidate, room.label_letters);
     let class = verdict.class();
     let middle = if layout == Layout::Wide {
@@ -77,7 +77,7 @@ fn draw_row(svg: &mut Svg, result: &AssessmentResult, (axis, layout): (Scale, La
         svg.text(
             &format!("label {class}"),
             (770.0, middle + 4.5),
-            &format!("{}{}", verdict_words(&row.verdict, row.more_needed), reservation(result)),
+            &format!("{}{}", outcome_words(result), reservation(result)),
         );
         middle
     } else {
@@ -85,7 +85,7 @@ fn draw_row(svg: &mut Svg, result: &AssessmentResult, (axis, layout): (Scale, La
         svg.text(
             &format!("label end {class}"),
             (room.width, top + 17.0),
-            &format!("{}{}", verdict_words(&row.verdict, row.more_needed), reservation(result)),
+            &format!("{}{}", outcome_words(result), reservation(result)),
         );
         top + 30.0
     };
@@ -110,7 +110,7 @@ pub(super) fn mark(svg: &mut Svg, verdict: Verdict, (x, y): (f64, f64)) {
     let class = format!("mark {}", verdict.class());
     match verdict {
         Verdict::Adequate => svg.circle(&class, (x, y), 5.0),
-        Verdict::Undecided => svg.circle(&format!("{class} hollow"), (x, y), 4.6),
+        Verdict::Undecided | Verdict::ServingFault => svg.circle(&format!("{class} hollow"), (x, y), 4.6),
         Verdict::NotAdequate => {
             let (left, right, top, bottom) = (x - 5.5, x + 5.5, y - 5.5, y + 5.5);
             svg.path(&class, &[(x, top), (right, y), (x, bottom), (left, y), (x, top)]);
@@ -161,7 +161,7 @@ fn description(results: &[AssessmentResult]) -> String {
         .map(|result| {
             let row = &result.row;
             let margin = figures::points(-row.margin);
-            let verdict = format!("{}{}", verdict_words(&row.verdict, row.more_needed), reservation(result));
+            let verdict = format!("{}{}", outcome_words(result), reservation(result));
             format!("{}, {}: {}, margin {margin}, {verdict}.", row.step, row.candidate, figures_of(row))
         })
         .collect();

@@ -77,6 +77,7 @@ pub(super) fn report() -> Report {
                 retirement: (index == 1).then(|| "in 112 days (14 Mar 2027)".to_owned()),
                 stage: (*stage).to_owned(),
                 verdict: verdict.map(ToOwned::to_owned),
+                serving_fault: None,
             })
             .collect(),
     }
@@ -116,6 +117,7 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         cost: cost(index, truth),
         subsets: subsets(index),
         lock: Some(lock()),
+        serving_fault: None,
         serving: freehold::assess::Serving::default(),
         adapted: Vec::new(),
         adapted_with: freehold::assess::Values::default(),
