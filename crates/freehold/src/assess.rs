@@ -241,16 +241,7 @@ fn result_of(
 ) -> AssessmentResult {
     let cost = money::cost(assessor, took.chosen, took.arms, took.replays);
     let saved = money::saved(took.chosen, took.arms, took.replays, &cost);
-    let mut notes = judged.notes;
-    notes.splice(0..0, took.chosen.notes.iter().chain(&took.arms.notes).cloned());
-    notes.extend(adapt::told(&took.arms.adapted, &took.arms.values));
-    notes.splice(0..0, took.arms.serving.told(&judged.row.verdict));
-    notes.splice(
-        0..0,
-        plan.told(&judged.row, judged.cases.len())
-            .into_iter()
-            .chain(saved.iter().map(|saved| saved.told(judged.cases.len()))),
-    );
+    let notes = notes(plan, &judged, saved.as_ref(), took);
     AssessmentResult {
         row: judged.row,
         id: head.id.clone(),
@@ -280,4 +271,14 @@ fn result_of(
         },
         saved,
     }
+}
+
+/// Returns what a reader must know: how it was decided, the serving, the cases, the statistics, and what was adapted.
+fn notes(plan: &Plan, judged: &score::Judged, saved: Option<&result::Saved>, took: &Took<'_>) -> Vec<String> {
+    let mut notes = plan.told(&judged.row, judged.cases.len());
+    notes.extend(saved.map(|saved| saved.told(judged.cases.len())));
+    notes.extend(took.arms.serving.told(&judged.row.verdict));
+    notes.extend(took.chosen.notes.iter().chain(&took.arms.notes).chain(&judged.notes).cloned());
+    notes.extend(adapt::told(&took.arms.adapted, &took.arms.values));
+    notes
 }
