@@ -10,6 +10,7 @@ mod cases;
 mod counting;
 mod design;
 mod expect;
+mod forms;
 mod halves;
 mod judge;
 mod ledger;
@@ -165,6 +166,9 @@ impl Assessor<'_> {
             return Ok(Draft { head, target: target.clone(), check_version, result, cases: Vec::new() });
         }
         let head = plan.begin(self.store, question, chosen)?;
+        if let Some(other) = &question.beside {
+            forms::take_over(self.store, other, &head.id)?;
+        }
         let begun = Instant::now();
         let mut counting = counting::Counting::new(chosen, &plan, progress);
         let course = replay::Course { store: self.store, assessment: &head.id, chosen, arms: &arms };
@@ -263,6 +267,7 @@ fn result_of(
         serving: took.arms.serving.clone(),
         adapted: took.arms.adapted.clone(),
         adapted_with: took.arms.values.clone(),
+        as_is: None,
         is_simulated_incumbent: took.arms.incumbent_is_simulated,
         replay: result::ReplayFigures {
             wall_ms: u64::try_from(took.wall.as_millis()).unwrap_or(u64::MAX),

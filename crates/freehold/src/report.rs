@@ -2,6 +2,7 @@
 //! It only draws: every number in it was decided elsewhere, and what is not known is printed as not known.
 
 pub mod figures;
+mod forms;
 mod page;
 mod plots;
 mod terminal;
@@ -9,6 +10,7 @@ mod worddiff;
 
 use crate::assess::result::AssessmentResult;
 
+pub use forms::terminal as forms;
 pub use page::html;
 pub(crate) use terminal::clean_line;
 pub use terminal::{Align, ColorChoice, Style, results, subsets, table, terminal};

@@ -184,6 +184,7 @@ pub(super) fn told(adapted: &[Adaptation], values: &Values) -> Option<String> {
     });
     let said = said.collect::<Vec<_>>().join(", ");
     Some(format!(
-        "requests were adapted to the candidate: {said}; --adapt says which may be, --as-is sends them as they were recorded"
+        "requests were adapted to the candidate: {said}; --adapt says which may be, --as-is sends them as they were recorded, \
+         --both-forms shows both"
     ))
 }

@@ -54,6 +54,8 @@ pub struct Question {
     pub half: Option<Half>,
     /// The steps with which its verdict is corrected for their number, where it is.
     pub across: Option<Family>,
+    /// The assessment of the same cases whose answers of the incumbent are taken over, where there is one.
+    pub beside: Option<String>,
 }
 
 impl Question {
@@ -77,6 +79,7 @@ impl Question {
             adapting: Adapting::NONE,
             half: None,
             across: None,
+            beside: None,
         }
     }
 }

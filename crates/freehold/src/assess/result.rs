@@ -64,6 +64,9 @@ pub struct AssessmentResult {
     /// With which sampling and which budget they were, where that was part of it.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub adapted_with: Values,
+    /// What came of the requests as they were recorded, where both forms were asked; it has no part in the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_is: Option<AsIs>,
     /// Whether the incumbent is a simulated vendor.
     pub is_simulated_incumbent: bool,
     /// Wall time of the replay in milliseconds, and how many generations it took.
@@ -71,6 +74,43 @@ pub struct AssessmentResult {
     /// What was saved because it was decided before all cases were in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved: Option<Saved>,
+}
+
+/// What the same candidate came to when it was asked the requests as they were recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AsIs {
+    /// The assessment, which has a certificate of its own.
+    pub assessment: String,
+    /// Its row.
+    pub row: Row,
+    /// Its mean scores.
+    pub arms: Arms,
+    /// Its failures.
+    pub failures: Failures,
+    /// The fault of the serving that stands in the way of its verdict, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_fault: Option<String>,
+    /// What the adapting changed; `None` where no case was asked in both forms.
+    pub effect: Option<Effect>,
+}
+
+/// How much better a candidate did for the adapting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// Cases that were asked in both forms.
+    pub n: u64,
+    /// Adapted minus as is, mean score.
+    pub difference: f64,
+    /// Its limits at the row's one-sided confidence; `None` where the cases were not fixed beforehand, so that none hold,
+    /// or are too few for any.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl AsIs {
+    pub(super) fn of(plain: AssessmentResult, effect: Option<Effect>) -> Self {
+        let AssessmentResult { id: assessment, row, arms, failures, serving_fault, .. } = plain;
+        Self { assessment, row, arms, failures, serving_fault, effect }
+    }
 }
 
 fn is_empty(values: &Values) -> bool {

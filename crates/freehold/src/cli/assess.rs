@@ -85,6 +85,9 @@ pub(super) struct Arguments {
     /// Send the requests as they were recorded: --adapt none.
     #[arg(long, conflicts_with = "adapt")]
     as_is: bool,
+    /// Assess the requests as they were recorded too, and show both side by side; takes the candidate's calls twice.
+    #[arg(long, conflicts_with = "as_is")]
+    both_forms: bool,
     /// Decide once, when all cases are in, instead of after every case.
     #[arg(long)]
     fixed: bool,
@@ -222,6 +225,12 @@ fn refuse_mixes(arguments: &Arguments, settings: &Settings, steps: &[String]) ->
         return Err(Fault::input("--choose split chooses among several candidates, and one is named")
             .hint("name the others with --candidate, or leave --choose out"));
     }
+    if arguments.both_forms && (arguments.choose == Choose::Split || arguments.across.correction().is_some()) {
+        return Err(Fault::input(
+            "--both-forms decides each form by itself, beside neither other steps nor halves of the cases",
+        )
+        .hint("leave --choose split and --across out"));
+    }
     let Some(correction) = arguments.across.correction() else { return Ok(()) };
     if several && arguments.choose == Choose::Sequence {
         return Err(Fault::input("--across corrects one claim a step, and a sequence of candidates makes several")
@@ -291,7 +300,14 @@ fn walk(arguments: &Arguments, assessor: &Assessor<'_>, step: &str) -> anyhow::R
             eprintln!("{step}: {} was not tried, because {before} before it is {verdict}", question.candidate);
             break;
         }
-        results.push(Asked::of(question).shown(|progress| runtime.block_on(assessor.assess(question, progress)))?);
+        results.push(Asked::of(question).shown(|progress| {
+            runtime.block_on(async {
+                match arguments.both_forms {
+                    true => assessor.assess_both(question, progress).await,
+                    false => assessor.assess(question, progress).await,
+                }
+            })
+        })?);
     }
     Ok(results)
 }
@@ -384,6 +400,7 @@ fn question(arguments: &Arguments, settings: &Settings, (step, candidate): (&str
         },
         half: None,
         across: None,
+        beside: None,
     })
 }
 
@@ -441,6 +458,9 @@ fn across_steps(across: Across) -> String {
 fn details(result: &AssessmentResult) -> anyhow::Result<()> {
     if !result.subsets.is_empty() {
         stdout::block(report::subsets(&result.row, &result.subsets))?;
+    }
+    if let Some(forms) = report::forms(result) {
+        stdout::block(forms)?;
     }
     for note in &result.notes {
         stdout::line(format_args!("  {note}"))?;

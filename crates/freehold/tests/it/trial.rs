@@ -99,7 +99,8 @@ fn stand(count: u64, more: &str) -> (tempfile::TempDir, Thinker) {
 }
 
 fn assess(home: &Path, more: &[&str]) -> Ran {
-    run(home, &[&["assess", STEP, "--candidate", "box/m", "--no-probe", "--fixed"], more].concat())
+    let looks: &[&str] = if more.contains(&"--looks") { &[] } else { &["--fixed"] };
+    run(home, &[&["assess", STEP, "--candidate", "box/m", "--no-probe"], looks, more].concat())
 }
 
 fn row(home: &Path, more: &[&str]) -> Value {
@@ -154,4 +155,65 @@ fn a_step_that_names_no_adaptation_that_there_is_is_refused_with_those_that_ther
     let (home, _thinker) = stand(2, "[[step]]\nname = \"triage\"\nadapt = \"kindness\"\n");
     let ran = run(home.path(), &["config", "check"]);
     assert!(ran.code == 2 && ran.stderr.contains("thinking_budgeted"), "{ran:?}");
+}
+
+#[test]
+fn both_forms_stand_side_by_side_each_with_its_own_statistics() {
+    let (home, thinker) = stand(60, "");
+    let page = home.path().join("page.html");
+    let ran = assess(home.path(), &["--both-forms", "--html", page.to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(thinker.heard().len(), 120);
+    for words in
+        ["as is     not adequate", "adapted   adequate", "Adapting made +100.0 points of the candidate's score (90"]
+    {
+        assert!(ran.stdout.contains(words), "{words} is missing in {}", ran.stdout);
+    }
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains(">as is</th>") && page.contains(">adapted</th>") && page.contains("Adapting made +100.0 points")
+    );
+    let result = row(home.path(), &["--both-forms", "--seed", "2"]);
+    let as_is = &result["as_is"];
+    assert_eq!(
+        (&result["verdict"], &as_is["row"]["verdict"]),
+        (&json!("adequate"), &json!("not_adequate")),
+        "{result}"
+    );
+    assert_eq!((&result["arms"]["candidate"], &as_is["arms"]["candidate"]), (&json!(1.0), &json!(0.0)));
+    assert_eq!((&as_is["effect"]["n"], &as_is["effect"]["difference"]), (&json!(60), &json!(1.0)));
+    assert_ne!(as_is["assessment"], result["id"]);
+    let shown = run(home.path(), &["certificate", "show", STEP, "--json"]).stdout;
+    assert!(shown.contains("thinking_budgeted"), "the newest certificate is of the adapted form: {shown}");
+    let looked = row(home.path(), &["--both-forms", "--seed", "3", "--looks", "2"]);
+    assert_eq!(looked["as_is"]["effect"]["interval"], Value::Null, "{looked}");
+}
+
+#[test]
+fn both_forms_are_one_where_nothing_is_adapted() {
+    let (home, thinker) = stand(12, "");
+    let result = row(home.path(), &["--both-forms", "--adapt", "developer_as_system"]);
+    assert!(result.get("as_is").is_none() && thinker.heard().len() == 12, "{result}");
+    assert!(result["notes"].to_string().contains("both forms are the same"), "{result}");
+    let judged = assess(home.path(), &["--both-forms", "--check", "judge:box/j"]);
+    assert!(judged.code == 2 && judged.stderr.contains("one form"), "{judged:?}");
+    let split = assess(home.path(), &["--both-forms", "--candidate", "box/n", "--choose", "split"]);
+    assert!(split.code == 2 && split.stderr.contains("leave --choose split and --across out"), "{split:?}");
+}
+
+#[test]
+fn the_incumbent_is_asked_again_once_for_both_forms() {
+    let (home, thinker) = stand(12, "");
+    let file = home.path().join("freehold.toml");
+    let entries = std::fs::read_to_string(&file).unwrap();
+    let address = thinker.address;
+    let more = format!("[[upstream]]\nname = \"import\"\nbase_url = \"http://{address}\"\napis = [\"openai.chat\"]\n");
+    std::fs::write(&file, entries + &more).unwrap();
+    let result = row(home.path(), &["--both-forms"]);
+    assert!(result["arms"]["rerun"].is_number(), "{result}");
+    let heard = thinker.heard();
+    let (candidate, incumbent): (Vec<_>, Vec<_>) = heard.iter().partition(|request| request["model"] == "m");
+    // Each assessment asks the incumbent once whether it can be asked at all.
+    assert_eq!((candidate.len(), incumbent.len()), (24, 12 + 2));
+    assert!(incumbent.iter().all(|request| request["max_tokens"] == 64), "the incumbent is asked as it was");
 }

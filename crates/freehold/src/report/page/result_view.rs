@@ -6,7 +6,7 @@ use super::words;
 use crate::{
     assess::Look,
     assess::result::{AssessmentResult, Disagreement, Subset},
-    report::{Verdict, figures, figures::counted, plots, worddiff, worddiff::Piece},
+    report::{Verdict, figures, figures::counted, forms, forms::FormLine, plots, worddiff, worddiff::Piece},
 };
 
 /// Disagreements shown at most; the rest stay in the store.
@@ -32,6 +32,8 @@ pub(super) struct ResultView<'a> {
     latency_words: String,
     facts: Vec<(&'static str, String)>,
     cost_basis: &'a str,
+    forms: Vec<FormLine>,
+    effect: Option<String>,
     notes: Vec<String>,
     disagreements: Vec<DisagreementView<'a>>,
     disagreements_left: usize,
@@ -120,6 +122,8 @@ impl<'a> ResultView<'a> {
             facts: facts(result),
             cost_basis: &result.cost.basis,
             notes: failures(result).into_iter().chain(result.notes.iter().cloned()).collect(),
+            forms: forms::lines(result),
+            effect: forms::effect(result),
             disagreements: shown.iter().map(DisagreementView::new).collect(),
             disagreements_left: result.disagreements.len() - shown.len(),
             is_never_worse: !result.cases.is_empty()

@@ -121,6 +121,7 @@ fn result(index: usize, truth: &Truth, random: &mut ChaCha8Rng) -> AssessmentRes
         serving: freehold::assess::Serving::default(),
         adapted: Vec::new(),
         adapted_with: freehold::assess::Values::default(),
+        as_is: None,
         is_simulated_incumbent: true,
         replay: ReplayFigures { wall_ms: 42_000, generations: 2 * truth.cases, resumed: 12 * u64::from(index == 1) },
         saved: None,
