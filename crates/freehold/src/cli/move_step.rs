@@ -39,13 +39,31 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let target = Target::parse(&arguments.to, &settings)?;
     let assessment = store.latest_assessment(&step, Some(&arguments.to))?;
     refuse_without_verdict(&step, arguments, assessment.as_ref())?;
+    let adapted = assessment.as_ref().and_then(|assessment| not_adapted(&step, arguments, assessment));
     let certificate = certificate_of(&store, assessment.as_ref(), arguments, (&target, &settings))?;
     let route = Route { certificate, ..route(&target, arguments, assessment) };
     let generation = moves::make(&store, &step, route)?;
     let told = if arguments.json { serde_json::to_string(&generation)? + "\n" } else { moves::shown(&generation) };
     stdout::block(told)?;
     moves::settle(place, &generation)?;
+    if let Some(adapted) = adapted {
+        eprintln!("{adapted}");
+    }
     Ok(Exit::Done)
+}
+
+/// Says that a verdict is on requests that were adapted, where it is: the gateway passes on those that it is given.
+fn not_adapted(step: &str, arguments: &Arguments, assessment: &Assessment) -> Option<String> {
+    let adapted = assessment.result.as_ref()?.get("adapted")?.as_array()?;
+    let names: Vec<&str> = adapted.iter().filter_map(serde_json::Value::as_str).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "its verdict is on adapted requests ({}), and the gateway adapts none: let the application send such ones, or judge them \
+             as they are: freehold assess {step} --candidate {} --as-is",
+            names.join(", "),
+            arguments.to
+        )
+    })
 }
 
 fn route(target: &Target, arguments: &Arguments, assessment: Option<Assessment>) -> Route {

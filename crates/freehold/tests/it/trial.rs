@@ -185,6 +185,8 @@ fn both_forms_stand_side_by_side_each_with_its_own_statistics() {
     assert_ne!(as_is["assessment"], result["id"]);
     let shown = run(home.path(), &["certificate", "show", STEP, "--json"]).stdout;
     assert!(shown.contains("thinking_budgeted"), "the newest certificate is of the adapted form: {shown}");
+    let moved = run(home.path(), &["move", STEP, "--to", "box/m"]);
+    assert!(moved.code == 0 && moved.stderr.contains("the gateway adapts none"), "{moved:?}");
     let looked = row(home.path(), &["--both-forms", "--seed", "3", "--looks", "2"]);
     assert_eq!(looked["as_is"]["effect"]["interval"], Value::Null, "{looked}");
 }
