@@ -24,9 +24,18 @@ pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-re
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const OURS: &str = "x-freehold-";
+
+/// What belongs to one connection, beside what its `connection` header names.
+static HOP_BY_HOP: [HeaderName; 7] = [
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 
 /// Whose credentials a request carries to an upstream.
 #[derive(Debug, Clone, Copy)]
@@ -118,19 +127,8 @@ fn strip(headers: &mut HeaderMap) {
         }
         headers.remove(header::CONNECTION);
     }
-    let hop_by_hop = [
-        header::TRANSFER_ENCODING,
-        header::TE,
-        header::TRAILER,
-        header::UPGRADE,
-        header::PROXY_AUTHORIZATION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-    ];
-    for name in hop_by_hop {
-        headers.remove(name);
-    }
-    while let Some(name) = headers.keys().find(|name| name.as_str().starts_with(OURS)).cloned() {
+    let stays_here = |name: &&HeaderName| HOP_BY_HOP.contains(name) || name.as_str().starts_with(OURS);
+    while let Some(name) = headers.keys().find(stays_here).cloned() {
         headers.remove(name);
     }
 }
