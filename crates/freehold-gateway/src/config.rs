@@ -13,7 +13,7 @@ use crate::Observe;
 use crate::listener::Listen;
 use crate::tls::TlsFiles;
 
-pub use upstream::{Breaker, Upstream};
+pub use upstream::{Breaker, Spelling, Upstream};
 
 /// The name that a route gives our own engine; no upstream may carry it.
 pub const ENGINE: &str = "engine";

@@ -46,7 +46,9 @@ mod traces;
 mod upstream;
 
 pub use calendar::period_start_ms;
-pub use config::{Breaker, ENGINE, Error as ConfigError, GatewayConfig, OnRecordFailure, StepBudget, Upstream};
+pub use config::{
+    Breaker, ENGINE, Error as ConfigError, GatewayConfig, OnRecordFailure, Spelling, StepBudget, Upstream,
+};
 pub use error::Error;
 pub use gateway::Gateway;
 pub use keys::{KeysHandle, SECRET_PREFIX, digest};

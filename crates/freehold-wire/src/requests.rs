@@ -12,6 +12,7 @@ mod messages;
 mod responses;
 mod rewrite;
 mod sampling;
+mod spelling;
 mod stream_usage;
 
 use crate::json::{Fault, Json, Within};
@@ -21,6 +22,7 @@ pub use billing::without_billing_line;
 pub use chain::{Absence, Missing, complete};
 pub use draft::{Draft, parse, write};
 pub use rewrite::{as_replay, with_model};
+pub use spelling::spelled;
 pub use stream_usage::with_stream_usage;
 
 /// A request body could not be read.

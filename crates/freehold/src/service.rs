@@ -17,7 +17,7 @@ use crate::config::{Model, OnFailure, RecordMode, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
 use crate::home::{self, RunningGateway};
-use crate::{keeping, restart};
+use crate::{engines, keeping, restart};
 
 /// How often the running gateway looks whether the store has a new generation or a changed key.
 const STORE_POLL: Duration = Duration::from_millis(50);
@@ -296,6 +296,7 @@ fn gateway_upstream(upstream: &crate::config::Upstream) -> Result<freehold_gatew
         retries_max: upstream.retries_max,
         fallback: upstream.fallback.clone(),
         usage_in_streams: upstream.usage_in_streams,
+        spelling: upstream.engine.map(|kind| freehold_gateway::Spelling { reasoning: engines::reasoning_field(kind) }),
         breaker: freehold_gateway::Breaker {
             failures_max: upstream.breaker_failures_max,
             pause: Duration::from_millis(upstream.breaker_pause_ms),

@@ -39,8 +39,17 @@ pub struct Upstream {
     pub fallback: Vec<String>,
     /// Whether Chat Completions streams ask it for their usage; the event that this adds is kept from callers who did not ask.
     pub usage_in_streams: bool,
+    /// How it spells Chat Completions that are translated for it, where it is known which engine serves it.
+    pub spelling: Option<Spelling>,
     /// When it is no longer asked for a while.
     pub breaker: Breaker,
+}
+
+/// How an engine of open models spells what Chat Completions leaves open; the bound of an answer is `max_tokens` for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spelling {
+    /// The field in which it reads reasoning of earlier turns, where that is known.
+    pub reasoning: Option<&'static str>,
 }
 
 /// When an upstream that fails is no longer asked, and for how long.
@@ -72,6 +81,7 @@ impl Upstream {
             retries_max: 0,
             fallback: Vec::new(),
             usage_in_streams: false,
+            spelling: None,
             breaker: Breaker::default(),
         }
     }

@@ -130,7 +130,9 @@ fn translated(
     let told = record.told_mut();
     told.translated = Some(to.spoken);
     told.lost = translated.lost;
-    Ok(translated.body.into())
+    let spelling = to.upstream.spelling.filter(|_| to.spoken == Api::OpenAiChat);
+    let spelled = spelling.and_then(|spelling| requests::spelled(&translated.body, spelling.reasoning));
+    Ok(spelled.unwrap_or(translated.body).into())
 }
 
 /// Returns whether a Claude model will answer, for whose vendor the billing line is meant.

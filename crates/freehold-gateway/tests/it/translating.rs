@@ -1,6 +1,6 @@
 //! Calls whose upstream speaks another dialect than the caller.
 
-use freehold_gateway::{GatewayConfig, Secret};
+use freehold_gateway::{GatewayConfig, Secret, Spelling};
 use freehold_wire::{Api, Usage, answers, stream};
 use serde_json::{Value, json};
 
@@ -56,6 +56,31 @@ fn whole_call_is_translated_both_ways_and_recorded_as_the_caller_saw_it() {
         assert_eq!((call.api, call.upstream.as_str(), call.status), (Api::AnthropicMessages, "vllm", 200));
         assert_eq!(call.usage, Some(Usage { input: 9, cache_read: 4, output: 2, ..Usage::default() }));
         assert!(!call.is_estimated);
+    });
+}
+
+#[test]
+fn translated_requests_are_spelt_as_the_engine_reads_them_where_it_is_named() {
+    house::run(async {
+        let asked = r#"{"model":"qwen","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}"#;
+        for (spelling, bound) in
+            [(None, "max_completion_tokens"), (Some(Spelling { reasoning: Some("reasoning") }), "max_tokens")]
+        {
+            let (house, mut mock) = chat_only(|vllm| vllm.spelling = spelling).await;
+            let socket = caller::send(house.addr, caller::posted("/v1/messages", "", asked.as_bytes())).await;
+            let exchange = mock.next().await;
+            let sent: Value = serde_json::from_slice(&exchange.body).unwrap();
+            assert_eq!(sent[bound], 50, "{sent}");
+            exchange.whole("200 OK", "content-type: application/json\r\n", ANSWER).await;
+            assert_eq!(Reply::read(socket).await.status, 200);
+            // Nothing is altered between two sides that speak the same, whatever the engine.
+            let plain = r#"{"model":"qwen","max_completion_tokens":50,"messages":[{"role":"user","content":"hi"}]}"#;
+            let socket = caller::send(house.addr, caller::posted("/v1/chat/completions", "", plain.as_bytes())).await;
+            let exchange = mock.next().await;
+            assert_eq!(exchange.body, plain.as_bytes());
+            exchange.whole("200 OK", "content-type: application/json\r\n", ANSWER).await;
+            assert_eq!(Reply::read(socket).await.status, 200);
+        }
     });
 }
 
