@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use freehold_vault::inspect_reader;
+use freehold_vault::{CacheType, Description, Serving, inspect_reader};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,6 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(model) = found {
         assert!(model.header_bytes <= bytes.len() as u64);
         // Tensors may overlap, so that their sum may pass the file's length; nothing of it may overflow.
-        let _ = (model.memory_bytes(u32::MAX, u32::MAX), model.template_sha256());
+        let _ = model.template_sha256();
+        let serving = Serving { context_tokens: u64::MAX, slots: u64::MAX, cache: CacheType::default() };
+        let _ = Description::of_gguf("m.gguf", model).memory(&serving);
     }
 });

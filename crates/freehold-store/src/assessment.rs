@@ -162,12 +162,13 @@ impl Store {
         Ok(found.into_iter().next())
     }
 
-    /// Returns the finished assessment of a step that was begun last, of one candidate or of any.
+    /// Returns the finished assessment of a step that was begun last, of one candidate or of any. What only chose among
+    /// candidates, on half of the cases, decided nothing and is left out.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn latest_assessment(&self, step: &str, candidate: Option<&str>) -> Result<Option<Assessment>, Error> {
-        let newest = "result IS NOT NULL ORDER BY row DESC LIMIT 1";
+        let newest = "result IS NOT NULL AND plan ->> '$.half.half' IS NOT 'choosing' ORDER BY row DESC LIMIT 1";
         let found = self.read(|connection| match candidate {
             Some(name) => {
                 select(connection, &format!("{SELECT} WHERE step = ?1 AND candidate = ?2 AND {newest}"), &[step, name])

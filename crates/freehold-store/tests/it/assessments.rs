@@ -98,6 +98,24 @@ fn assessments_are_listed_newest_first_and_the_latest_is_a_finished_one() {
 }
 
 #[test]
+fn half_that_only_chose_does_not_hide_what_was_decided() {
+    let (_home, store) = store();
+    store.begin_assessment(&head("decided", "small", 0.02)).unwrap();
+    let halved = |id: &str, half: &str| {
+        let mut head = head(id, "small", 0.02);
+        head.plan["half"] = json!({"half": half});
+        store.begin_assessment(&head).unwrap();
+        store.finish_assessment(id, 60, &json!({"verdict": "undecided"})).unwrap();
+    };
+    store.finish_assessment("decided", 50, &json!({"verdict": "adequate"})).unwrap();
+    let latest = || store.latest_assessment("triage", Some("small")).unwrap().unwrap().head.id;
+    halved("lost", "choosing");
+    assert_eq!(latest(), "decided");
+    halved("won", "deciding");
+    assert_eq!(latest(), "won");
+}
+
+#[test]
 fn unknown_and_taken_ids_are_refused() {
     let (_home, store) = store();
     store.begin_assessment(&head("one", "small", 0.02)).unwrap();

@@ -4,7 +4,7 @@ use freehold_store::{Generation, StepSummary, Store, Traffic};
 use freehold_wire::Usage;
 use serde::Serialize;
 
-use crate::assess::AssessmentResult;
+use crate::assess::{AssessmentResult, Half};
 use crate::exit::Fault;
 use crate::facts::{Precision, PriceBook, microusd};
 use crate::report::{self, Align};
@@ -190,14 +190,16 @@ fn judged(line: &StepLine) -> String {
     }
 }
 
-/// Returns the newest finished assessment of every step and candidate.
+/// Returns the newest finished assessment of every step and candidate; a half that only chose among candidates hides none.
 fn newest(store: &Store) -> anyhow::Result<Vec<AssessmentResult>> {
     let mut results: Vec<AssessmentResult> = Vec::new();
     for assessment in store.assessments()? {
         let Some(result) = assessment.result else { continue };
         let result: AssessmentResult = serde_json::from_value(result)?;
-        let is_same =
-            |newer: &AssessmentResult| newer.row.step == result.row.step && newer.row.candidate == result.row.candidate;
+        let about = |result: &AssessmentResult| {
+            (result.row.step.clone(), result.row.candidate.clone(), result.half == Some(Half::Choosing))
+        };
+        let is_same = |newer: &AssessmentResult| about(newer) == about(&result);
         if !results.iter().any(is_same) {
             results.push(result);
         }
