@@ -194,6 +194,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
             lock::write(&file, &found)?;
             stdout::line(file.display())?;
             eprintln!("locked {}: `freehold models verify` holds it against this file", named.name);
+            eprintln!("{}", lock::under_load(&found));
             Ok(Exit::Done)
         }
         Command::Verify { model, lock, told } => verify(place, (model, lock.as_deref()), *told),

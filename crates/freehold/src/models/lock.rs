@@ -12,6 +12,9 @@ use crate::exit::Fault;
 
 /// The version of the file's form.
 const FORM: u32 = 1;
+/// The member that says whether the same request with the same seed may be answered otherwise while others run beside it:
+/// llama.cpp rounds differently for batches of different sizes. It is null where no configuration says how it is served.
+const VARIES: &str = "answers_vary_with_load";
 /// The largest lock file that is read, in bytes.
 const LOCK_BYTES_MAX: u64 = 16 << 20;
 
@@ -47,7 +50,19 @@ pub(crate) fn of(named: &Named, model: &Description, told: &mut dyn FnMut(u64)) 
         "files": files,
         "identity": identity,
         "engine": (model.format == Format::Gguf).then(freehold_engine::build),
+        VARIES: named.entry.as_ref().map(|entry| entry.slots > 1),
     }))
+}
+
+/// Returns what a lock says of answers under load, in a sentence.
+pub(crate) fn under_load(lock: &Value) -> &'static str {
+    match lock[VARIES].as_bool() {
+        Some(true) => {
+            "the same request with the same seed may be answered otherwise while others run beside it; `slots = 1` keeps them apart"
+        }
+        Some(false) => "nothing runs beside a request (`slots = 1`), so load does not change an answer",
+        None => "whether answers vary with load is not said: that depends on the `slots` of its [[model]]",
+    }
 }
 
 /// Returns the digest of the only file, or of the list of all: a line `DIGEST  NAME` each, as `sha256sum` writes them.
@@ -113,6 +128,10 @@ pub(crate) fn differences(locked: &Value, found: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for section in ["identity", "files", "engine"] {
         compare(section, &locked[section], &found[section], &mut lines);
+    }
+    // A lock that does not say, as those of earlier builds, holds nobody to it.
+    if !locked[VARIES].is_null() {
+        compare(VARIES, &locked[VARIES], &found[VARIES], &mut lines);
     }
     lines
 }

@@ -126,6 +126,27 @@ fn lock_of_a_configured_model_is_that_of_its_assessments() {
 }
 
 #[test]
+fn lock_says_whether_load_can_change_an_answer() {
+    let home = tempfile::tempdir().unwrap();
+    write(home.path(), "one.gguf", &gguf("the one"));
+    let locked = |model: &str, slots: &str| {
+        let entry = format!("[[model]]\nname = \"desk\"\npath = \"one.gguf\"\n{slots}");
+        write(home.path(), "freehold.toml", entry.as_bytes());
+        lines(&run(home.path(), &["models", "lock", model, "--json"]).stdout)[0]["answers_vary_with_load"].clone()
+    };
+    assert_eq!(locked("desk", "slots = 4\n"), json!(true));
+    assert_eq!(locked("desk", "slots = 1\n"), json!(false));
+    assert_eq!(locked("./one.gguf", ""), json!(null));
+
+    let told = run(home.path(), &["models", "lock", "desk"]);
+    assert!(told.stderr.contains("may be answered otherwise while others run beside it"), "{}", told.stderr);
+    write(home.path(), "freehold.toml", b"[[model]]\nname = \"desk\"\npath = \"one.gguf\"\nslots = 1\n");
+    let told = run(home.path(), &["models", "verify", "desk"]);
+    assert_eq!(told.code, 1, "{}", told.stdout);
+    assert!(told.stdout.contains("answers_vary_with_load"), "{}", told.stdout);
+}
+
+#[test]
 fn list_shows_what_is_configured_and_what_lies_in_the_home() {
     let home = tempfile::tempdir().unwrap();
     assert!(run(home.path(), &["models", "list"]).stderr.contains("no models yet"));
