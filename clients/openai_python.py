@@ -19,6 +19,14 @@ class Sorted(pydantic.BaseModel):
     urgent: bool
 
 
+class GetWeather(pydantic.BaseModel):
+    city: Literal["Oslo", "Bergen"]
+
+
+CHAT_HELPER = openai.pydantic_function_tool(GetWeather, name="get_weather")
+RESPONSES_HELPER = {"type": "function", **CHAT_HELPER["function"]}
+
+
 def turns(text):
     return [{"role": "user", "content": text}]
 
@@ -44,6 +52,7 @@ def chat_stream():
 
 
 def chat_tools():
+    chat_tool_classes()
     asked = {"model": MODEL, "messages": turns(trial.WEATHER), "tools": [CHAT_TOOL], **trial.must_call("required")}
     first = CLIENT.chat.completions.create(**asked)
     call = first.choices[0].message.tool_calls[0]
@@ -58,6 +67,25 @@ def chat_tools():
     expect_city(json.loads(streamed.message.tool_calls[0].function.arguments))
     last = CLIENT.chat.completions.create(model=MODEL, messages=history, max_tokens=200)
     trial.expect_weather(last.choices[0].message.content)
+
+
+def expect_call(call):
+    """Fails the trial unless the client read the call's arguments into the class that its tool was made of."""
+    expect(isinstance(call.parsed_arguments, GetWeather), f"parsed as {call.parsed_arguments!r}")
+    expect_city(call.parsed_arguments.model_dump())
+
+
+def chat_tool_classes():
+    asked = {"model": MODEL, "messages": turns(trial.WEATHER), "tools": [CHAT_HELPER], **trial.must_call("required")}
+    whole = CLIENT.chat.completions.parse(**asked).choices[0]
+    expect_call(whole.message.tool_calls[0].function)
+    with CLIENT.chat.completions.stream(**asked) as stream:
+        events = list(stream)
+        streamed = stream.get_final_completion().choices[0]
+    pieces = [event.arguments_delta for event in events if event.type == "tool_calls.function.arguments.delta"]
+    function = streamed.message.tool_calls[0].function
+    expect("".join(pieces) == function.arguments, f"{pieces} against {function.arguments!r}")
+    expect_call(function)
 
 
 def chat_structured():
@@ -106,6 +134,7 @@ def responses_stream():
 
 
 def responses_tools():
+    responses_tool_classes()
     asked = {"model": MODEL, "input": trial.WEATHER, "tools": [RESPONSES_TOOL], **trial.must_call("required")}
     first = CLIENT.responses.create(**asked, store=False)
     call = next(item for item in first.output if item.type == "function_call")
@@ -117,6 +146,13 @@ def responses_tools():
     history = turns(trial.WEATHER) + [item.model_dump(exclude_none=True) for item in first.output] + [result]
     last = CLIENT.responses.create(model=MODEL, input=history, max_output_tokens=200, store=False)
     trial.expect_weather(last.output_text)
+
+
+def responses_tool_classes():
+    asked = {"model": MODEL, "input": trial.WEATHER, **trial.must_call("required")}
+    answer = CLIENT.responses.parse(**asked, tools=[RESPONSES_HELPER])
+    call = next(item for item in answer.output if item.type == "function_call")
+    expect_city(GetWeather.model_validate(call.parsed_arguments).model_dump())
 
 
 def responses_chain():
