@@ -113,17 +113,17 @@ struct TableRow {
 /// A column of the row contract: its name, the class of its cells, how it is printed.
 type Column = (&'static str, &'static str, fn(&Row) -> String);
 
-const NUMBERS: [Column; 7] = [
+const NUMBERS: [Column; 6] = [
     ("more needed", "number", |row| row.more_needed.map_or_else(|| "–".to_owned(), figures::count)),
     ("difference", "number", |row| figures::points(row.difference)),
     ("lower", "number", |row| figures::points(row.lower)),
     ("upper", "number", |row| figures::points(row.upper)),
-    ("margin", "number", |row| figures::setting(row.margin)),
     ("n", "number", |row| figures::count(row.n)),
     ("clusters", "number", |row| figures::count(row.clusters)),
 ];
 
-const SETTINGS: [Column; 5] = [
+const SETTINGS: [Column; 6] = [
+    ("margin", "number", |row| figures::setting(row.margin)),
     ("incumbent", "name", |row| row.incumbent.clone()),
     ("reference", "", |row| row.reference.clone()),
     ("check", "", |row| row.check.clone()),
@@ -137,7 +137,10 @@ impl Table {
             results.len() > 1 && results.iter().all(|result| column.2(&result.row) == column.2(&results[0].row))
         };
         let (shared, differing): (Vec<Column>, Vec<Column>) = SETTINGS.into_iter().partition(is_shared);
-        let columns: Vec<Column> = NUMBERS.into_iter().chain(differing).collect();
+        // Where every case is a cluster of its own, their number says nothing that `n` does not.
+        let is_told =
+            |column: &Column| column.0 != "clusters" || results.iter().any(|one| one.row.clusters != one.row.n);
+        let columns: Vec<Column> = NUMBERS.into_iter().filter(is_told).chain(differing).collect();
         let rows = results.iter().enumerate().map(|(index, result)| {
             let row = &result.row;
             let verdict = Verdict::of_result(result);
