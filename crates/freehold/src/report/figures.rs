@@ -29,6 +29,27 @@ pub fn interval(lower: f64, upper: f64) -> String {
     }
 }
 
+/// Formats a limit as [`points`] does, with as many digits more as tell it from minus the margin that it is held against: a
+/// verdict turns on the side on which it lies.
+pub fn limit(limit: f64, margin: f64) -> String {
+    let shown = points(limit);
+    if shown != points(-margin) || limit == -margin || !limit.is_finite() {
+        return shown;
+    }
+    let spelled = |value: f64, digits: usize| format!("{:.digits$}", (value * 100.0).abs());
+    let digits = (2..=6).find(|digits| spelled(limit, *digits) != spelled(margin, *digits));
+    digits.map_or(shown, |digits| format!("{}{}", if limit < 0.0 { "\u{2212}" } else { "+" }, spelled(limit, digits)))
+}
+
+/// Formats an interval whose limits are held against minus the margin: `−4.98 to +0.4`.
+pub fn limits((lower, upper): (f64, f64), margin: f64) -> String {
+    if lower.is_finite() && upper.is_finite() {
+        format!("{} to {}", limit(lower, margin), limit(upper, margin))
+    } else {
+        UNKNOWN.to_owned()
+    }
+}
+
 /// Formats a mean score of 0 to 1 with three decimals.
 pub fn score(value: f64) -> String {
     if value.is_finite() { format!("{value:.3}") } else { UNKNOWN.to_owned() }
@@ -128,6 +149,11 @@ mod tests {
         assert_eq!(shown, ["\u{2212}1.2", "+0.4", "0.0", "0.0", "0.0", "unknown"]);
         assert_eq!(interval(-0.029, 0.004), "\u{2212}2.9 to +0.4");
         assert_eq!(interval(f64::NEG_INFINITY, 0.1), "unknown");
+        assert_eq!(limits((-0.049_96, 0.004), 0.05), "\u{2212}4.996 to +0.4");
+        assert_eq!(limits((-0.2, -0.050_4), 0.05), "\u{2212}20.0 to \u{2212}5.04");
+        assert_eq!(limits((-0.05, f64::INFINITY), 0.05), "unknown");
+        assert_eq!([limit(-0.05, 0.05), limit(-0.051, 0.05)], ["\u{2212}5.0", "\u{2212}5.1"]);
+        assert_eq!([limit(0.000_4, 0.0), limit(-0.000_4, 0.0), limit(0.0, 0.0)], ["+0.04", "\u{2212}0.04", "0.0"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl FormLine {
             class: verdict.class(),
             verdict: fault.map_or_else(told, |broken| format!("{}: {broken}", verdict.words())),
             difference: figures::points(row.difference),
-            interval: figures::interval(row.lower, row.upper),
+            interval: figures::limits((row.lower, row.upper), row.margin),
             n: figures::count(row.n),
             failed: figures::count(failures.candidate),
         }

@@ -116,8 +116,8 @@ type Column = (&'static str, &'static str, fn(&Row) -> String);
 const NUMBERS: [Column; 6] = [
     ("more needed", "number", |row| row.more_needed.map_or_else(|| "–".to_owned(), figures::count)),
     ("difference", "number", |row| figures::points(row.difference)),
-    ("lower", "number", |row| figures::points(row.lower)),
-    ("upper", "number", |row| figures::points(row.upper)),
+    ("lower", "number", |row| figures::limit(row.lower, row.margin)),
+    ("upper", "number", |row| figures::limit(row.upper, row.margin)),
     ("n", "number", |row| figures::count(row.n)),
     ("clusters", "number", |row| figures::count(row.clusters)),
 ];

@@ -167,7 +167,7 @@ pub fn subsets(row: &Row, subsets: &[Subset]) -> String {
                 subset.value.clone(),
                 verdict_words(&subset.verdict, subset.more_needed),
                 figures::points(subset.difference),
-                figures::interval(subset.lower, subset.upper),
+                figures::limits((subset.lower, subset.upper), row.margin),
                 figures::count(subset.n),
             ]
         })
@@ -192,7 +192,7 @@ fn cells(line: &Line<'_>, letters_max: usize, columns: usize) -> Vec<String> {
         clean(&row.candidate, letters_max),
         clean(&line.words, CELL_MAX),
         figures::points(row.difference),
-        figures::interval(row.lower, row.upper),
+        figures::limits((row.lower, row.upper), row.margin),
         figures::points(-row.margin),
         figures::count(row.n),
     ];

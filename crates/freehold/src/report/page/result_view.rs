@@ -83,7 +83,7 @@ struct SubsetView<'a> {
 }
 
 impl<'a> SubsetView<'a> {
-    fn new(subset: &'a Subset) -> Self {
+    fn new(subset: &'a Subset, margin: f64) -> Self {
         let verdict = Verdict::of(&subset.verdict);
         Self {
             by: &subset.by,
@@ -92,8 +92,8 @@ impl<'a> SubsetView<'a> {
             verdict: verdict.words(),
             more: subset.more_needed.map_or_else(|| "–".to_owned(), figures::count),
             difference: figures::points(subset.difference),
-            lower: figures::points(subset.lower),
-            upper: figures::points(subset.upper),
+            lower: figures::limit(subset.lower, margin),
+            upper: figures::limit(subset.upper, margin),
             n: figures::count(subset.n),
         }
     }
@@ -114,7 +114,7 @@ impl<'a> ResultView<'a> {
             sentence: words::sentence(result),
             what_would_change: words::what_would_change(result),
             noise_floor: words::noise_floor(result),
-            subsets: result.subsets.iter().map(SubsetView::new).collect(),
+            subsets: result.subsets.iter().map(|subset| SubsetView::new(subset, row.margin)).collect(),
             failing: words::failing_subsets(result),
             scores: plots::scores(&result.cases),
             latency: plots::latency(&result.cases),

@@ -80,7 +80,11 @@ pub(super) fn sentence(result: &AssessmentResult) -> String {
     };
     let interval = match row.lower.is_finite() && row.upper.is_finite() {
         true => {
-            format!("{} interval {}", figures::interval_level(row.confidence), figures::interval(row.lower, row.upper))
+            format!(
+                "{} interval {}",
+                figures::interval_level(row.confidence),
+                figures::limits((row.lower, row.upper), row.margin)
+            )
         }
         false => "no interval".to_owned(),
     };

@@ -149,7 +149,7 @@ fn figures_of(row: &Row) -> String {
         return "not scored".to_owned();
     }
     let interval = match row.lower.is_finite() && row.upper.is_finite() {
-        true => figures::interval(row.lower, row.upper),
+        true => figures::limits((row.lower, row.upper), row.margin),
         false => "no interval".to_owned(),
     };
     format!("{} ({interval})", figures::points(row.difference))
