@@ -19,6 +19,7 @@ What the columns mean:
 - **chat**: a whole answer, with its usage.
 - **stream**: an answer in more than one piece that adds up to the whole, with its usage.
 - **tools**: the model calls a tool, whole and streamed; the client sends the result; the model answers from it. The
+  official Python client makes tools of classes too, and reads the arguments back into them. The
   agents really read a file whose content changes with every run. A real model is made to call the tool, and may have
   nothing to say to the result.
 - **chain**: `previous_response_id`, three answers in a row, one of them streamed; the last needs what was said in the
