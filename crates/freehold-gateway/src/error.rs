@@ -104,6 +104,10 @@ pub(crate) enum CallError {
         #[source]
         source: freehold_engine::Error,
     },
+    #[error(
+        "model {model:?} gives vectors of {has} numbers, not of {dimensions}: what is cut off would be missing in every comparison"
+    )]
+    Dimensions { model: String, has: u64, dimensions: u64 },
     #[error("model {model:?} of the engine ended its answer without saying so")]
     Silent { model: String },
     #[error("the call could not be recorded within {} ms, and the gateway is set to refuse such calls", after.as_millis())]
@@ -128,6 +132,7 @@ impl CallError {
             | CallError::Request(_)
             | CallError::Unread(_)
             | CallError::NotKept { .. }
+            | CallError::Dimensions { .. }
             | CallError::Missing(_)
             | CallError::Translation(translate::Error::Request(_)) => StatusCode::BAD_REQUEST,
             CallError::Translation(translate::Error::Unfaithful { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -189,6 +194,7 @@ impl CallError {
             CallError::Missing(Missing::TooLong { .. }) => Some(("previous_response_id", None)),
             CallError::Missing(Missing::Item { .. }) => Some(("input", None)),
             CallError::NotKept { field, .. } => Some((field, None)),
+            CallError::Dimensions { .. } => Some(("dimensions", None)),
             _ => None,
         }
     }

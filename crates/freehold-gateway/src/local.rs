@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use freehold_engine::{Engine, Event, Generation};
 use freehold_wire::stream::ToolKind;
-use freehold_wire::write::{self, Head, StreamWriter, VectorForm};
+use freehold_wire::write::{self, Head, StreamWriter, VectorsAsked};
 use freehold_wire::{Request, Usage};
 
 use crate::error::CallError;
@@ -46,8 +46,12 @@ pub(crate) async fn embed(engine: &Engine, asked: Asked<'_>, body: &[u8]) -> Res
     let timed = tokio::time::timeout(asked.first_byte_timeout, engine.embed(asked.model, asked.request)).await;
     let made = timed.map_err(|_| too_late(asked))?;
     let (vectors, tokens) = made.map_err(|source| failed(asked.model, source))?;
-    let form = VectorForm::asked_in(body);
-    Ok((write::vectors(asked.model, &vectors, (form, tokens)).into(), tokens))
+    let wanted = VectorsAsked::read(body);
+    let has = vectors.first().map_or(0, |vector| vector.len() as u64);
+    if let Some(dimensions) = wanted.dimensions.filter(|dimensions| *dimensions != has) {
+        return Err(CallError::Dimensions { model: asked.model.to_owned(), has, dimensions });
+    }
+    Ok((write::vectors(asked.model, &vectors, (wanted.form, tokens)).into(), tokens))
 }
 
 /// Begins a streamed answer of the engine; what fails before the first content is still an error and not a stream.

@@ -8,7 +8,7 @@ pub(crate) mod tool_id;
 mod vectors;
 
 pub(crate) use block::Ended;
-pub use vectors::{VectorForm, vectors};
+pub use vectors::{VectorForm, VectorsAsked, vectors};
 
 use serde_json::Value;
 

@@ -13,14 +13,25 @@ pub enum VectorForm {
     Base64,
 }
 
-impl VectorForm {
-    /// Returns the form that a request asks for; anything else is answered in numbers.
-    pub fn asked_in(body: &[u8]) -> VectorForm {
+/// What a request for embeddings asks of the vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VectorsAsked {
+    /// How they are spelt.
+    pub form: VectorForm,
+    /// How many numbers each has; as many as the model gives where not said.
+    pub dimensions: Option<u64>,
+}
+
+impl VectorsAsked {
+    /// Reads the body of a request; a form that is not known is answered in numbers.
+    pub fn read(body: &[u8]) -> VectorsAsked {
         let asked = Json::parse(body).ok();
-        match asked.as_ref().and_then(|json| json.get("encoding_format")).and_then(Json::as_str) {
+        let member = |name| asked.as_ref().and_then(|json| json.get(name));
+        let form = match member("encoding_format").and_then(Json::as_str) {
             Some("base64") => VectorForm::Base64,
             _ => VectorForm::Numbers,
-        }
+        };
+        VectorsAsked { form, dimensions: member("dimensions").and_then(Json::as_count) }
     }
 }
 
@@ -71,10 +82,10 @@ mod tests {
     #[test]
     fn vectors_are_written_in_the_form_that_was_asked_for() {
         let body = |form| -> Value { serde_json::from_slice(&vectors("m", &[vec![1.0, -0.5]], (form, 3))).unwrap() };
-        let numbers = body(VectorForm::asked_in(b"{\"input\": \"x\"}"));
+        let numbers = body(VectorsAsked::read(b"{\"input\": \"x\"}").form);
         assert_eq!(numbers["data"], json!([{"object": "embedding", "index": 0, "embedding": [1.0, -0.5]}]));
         assert_eq!(numbers["usage"], json!({"prompt_tokens": 3, "total_tokens": 3}));
-        let base64 = body(VectorForm::asked_in(b"{\"encoding_format\": \"base64\"}"));
+        let base64 = body(VectorsAsked::read(b"{\"encoding_format\": \"base64\"}").form);
         assert_eq!(base64["data"][0]["embedding"], "AACAPwAAAL8=");
     }
 }
