@@ -88,6 +88,7 @@ async fn load(path: &Path, backend: Backend, slots: u32, threads: Option<u32>) -
         name: "m".into(),
         path: path.to_owned(),
         backend,
+        adapters: Vec::new(),
         context_tokens: 512,
         slots,
         threads,

@@ -136,9 +136,9 @@ impl Engine {
         let turn = self.inner.loading.acquire().await.map_err(|_| Error::Unloaded { model: name.clone() })?;
         {
             let residents = self.inner.residents();
-            let is_taken = residents.awake.get(&name).is_some_and(|model| !model.is_down());
-            if is_taken || residents.asleep.contains_key(&name) {
-                return Err(Error::AlreadyLoaded { model: name });
+            let names = spec.adapters.iter().map(|adapter| &adapter.name).chain([&name]);
+            if let Some(taken) = names.clone().find(|taken| residents.is_taken(taken, &name)) {
+                return Err(Error::AlreadyLoaded { model: taken.clone() });
             }
         }
         let loaded = self.inner.load_within_budget(spec).await;
@@ -153,8 +153,9 @@ impl Engine {
     /// # Errors
     /// No such model, its queue is full, it is down, its worker died, it has no room, or the request does not fit it.
     pub async fn generate(&self, model: &str, request: &Request) -> Result<Generation, Error> {
-        let (entry, permit) = self.inner.admitted(model).await?;
-        let order = self.inner.order(request);
+        let (served_by, adapter) = self.inner.serving_as(model);
+        let (entry, permit) = self.inner.admitted(&served_by).await?;
+        let order = self.inner.order(request, adapter);
         self.inner.begin(model, &entry, (order.id, ToWorker::Generate(order)), permit).await
     }
 
@@ -165,13 +166,14 @@ impl Engine {
     /// # Errors
     /// No such model, it is down, its worker died, or no prompt can be made of the request for it.
     pub async fn count(&self, model: &str, request: &Request) -> Result<u64, Error> {
+        let (served_by, adapter) = self.inner.serving_as(model);
         let (entry, permit) = loop {
-            let entry = self.inner.serving(model).await?;
+            let entry = self.inner.serving(&served_by).await?;
             if let Some(permit) = entry.permit(&entry.count_permits, COUNTS_MAX)? {
                 break (entry, permit);
             }
         };
-        let order = self.inner.order(request);
+        let order = self.inner.order(request, adapter);
         let counting = self.inner.begin(model, &entry, (order.id, ToWorker::Count(order)), permit);
         match counting.await?.next().await {
             Some(Event::Started { prompt_tokens }) => Ok(prompt_tokens),
@@ -186,8 +188,9 @@ impl Engine {
     /// # Errors
     /// No such model, its queue is full, it is down, its worker died, or a text is longer than its context.
     pub async fn embed(&self, model: &str, request: &Request) -> Result<(Vec<Vec<f32>>, u64), Error> {
-        let (entry, permit) = self.inner.admitted(model).await?;
-        let order = self.inner.order(request);
+        let (served_by, adapter) = self.inner.serving_as(model);
+        let (entry, permit) = self.inner.admitted(&served_by).await?;
+        let order = self.inner.order(request, adapter);
         let embedding = self.inner.begin(model, &entry, (order.id, ToWorker::Embed(order)), permit);
         match embedding.await?.next().await {
             Some(Event::Vectors { vectors, prompt_tokens }) => Ok((vectors, prompt_tokens)),
@@ -195,14 +198,15 @@ impl Engine {
         }
     }
 
-    /// Returns the models, ordered by name; those that are still being loaded for the first time are left out.
+    /// Returns the models and their adapters, ordered by name; those that are still being loaded for the first time are left out.
     pub fn models(&self) -> Vec<ModelInfo> {
         self.inner.residents().infos()
     }
 
-    /// Returns whether a model of this name is there, up, down or asleep.
+    /// Returns whether a model or an adapter of this name is there, up, down or asleep.
     pub fn serves(&self, name: &str) -> bool {
         let residents = self.inner.residents();
+        let (name, _adapter) = &residents.served_by(name);
         let is_awake = residents.awake.get(name).is_some_and(|model| model.info().is_some());
         is_awake || residents.asleep.contains_key(name)
     }
@@ -278,10 +282,15 @@ impl Inner {
         }
     }
 
-    fn order(&self, request: &Request) -> Box<Order> {
+    /// Returns the model that serves a name, with the number of the adapter that the name is of.
+    fn serving_as(&self, name: &str) -> (String, Option<usize>) {
+        self.residents().served_by(name)
+    }
+
+    fn order(&self, request: &Request, adapter: Option<usize>) -> Box<Order> {
         let id = self.next_call.fetch_add(1, Ordering::Relaxed);
         let at_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
-        Box::new(Order { id, request: request.clone(), seed: self.seeds.hash_one(id), at_ms })
+        Box::new(Order { id, request: request.clone(), adapter, seed: self.seeds.hash_one(id), at_ms })
     }
 
     /// Hands an order to a model's supervisor and waits for the first event.

@@ -15,7 +15,7 @@ pub mod worker;
 pub use error::{Error, ErrorKind};
 pub use host::{CRASH_REPORTS_MAX, Cause, CrashReport, CrashedCall, Doing, crash_reports};
 pub use host::{Engine, EngineConfig, Event, Generation, WorkerCommand};
-pub use model::{Backend, ModelInfo, ModelSpec, ModelState, PromptStyle};
+pub use model::{AdapterSpec, Backend, ModelInfo, ModelSpec, ModelState, PromptStyle};
 
 /// Returns which build of the engine this is; host and worker must share it.
 pub fn build() -> &'static str {

@@ -17,8 +17,25 @@ pub enum Backend {
     Scripted,
 }
 
+/// A low-rank adapter (LoRA; Hu et al. 2021, arXiv 2106.09685), which changes the weights of a model for some requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdapterSpec {
+    /// The name that requests ask for, instead of the model's.
+    pub name: String,
+    /// The GGUF file.
+    pub path: PathBuf,
+    /// By how much its change counts: 1 as it was trained.
+    #[serde(default = "as_trained")]
+    pub scale: f32,
+}
+
+fn as_trained() -> f32 {
+    1.0
+}
+
 /// A model to load.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelSpec {
     /// The name that requests ask for.
     pub name: String,
@@ -26,6 +43,8 @@ pub struct ModelSpec {
     pub path: PathBuf,
     /// What runs it.
     pub backend: Backend,
+    /// The adapters that are loaded beside it, each under a name of its own.
+    pub adapters: Vec<AdapterSpec>,
     /// The context of each slot, in tokens; what the model was trained for is never exceeded.
     pub context_tokens: u32,
     /// How many requests run at once.
@@ -63,13 +82,15 @@ pub enum ModelState {
     },
 }
 
-/// A loaded model.
+/// A loaded model, or an adapter of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// The name that requests ask for.
     pub name: String,
     /// The file.
     pub path: PathBuf,
+    /// The model whose weights an adapter changes; the rest is that model's.
+    pub base: Option<String>,
     /// What runs it.
     pub backend: Backend,
     /// The family of the model.

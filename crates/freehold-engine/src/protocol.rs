@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::confine::{Confinement, Layer};
-use crate::model::{Backend, PromptStyle};
+use crate::model::{AdapterSpec, Backend, PromptStyle};
 
 /// Raised with every change of the messages below.
-pub(crate) const PROTOCOL_VERSION: u32 = 4;
+pub(crate) const PROTOCOL_VERSION: u32 = 5;
 
 /// The most files that one model may lie in.
 const PARTS_MAX: u32 = 200;
@@ -92,6 +92,7 @@ impl Hello {
 pub(crate) struct LoadOrder {
     pub(crate) path: PathBuf,
     pub(crate) backend: Backend,
+    pub(crate) adapters: Vec<AdapterSpec>,
     pub(crate) context_tokens: u32,
     pub(crate) slots: u32,
     pub(crate) threads: Option<u32>,
@@ -104,9 +105,17 @@ impl LoadOrder {
     /// Returns every file that the model is read from: all that the worker may see.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         // Each field is named, so that a new one that is a file cannot be overlooked.
-        let LoadOrder { path, backend: _, context_tokens: _, slots: _, threads: _, processors: _, confinement: _ } =
-            self;
-        parts(path)
+        let LoadOrder {
+            path,
+            backend: _,
+            adapters,
+            context_tokens: _,
+            slots: _,
+            threads: _,
+            processors: _,
+            confinement: _,
+        } = self;
+        parts(path).into_iter().chain(adapters.iter().map(|adapter| adapter.path.clone())).collect()
     }
 }
 
@@ -138,6 +147,8 @@ pub(crate) struct Facts {
 pub(crate) struct Order {
     pub(crate) id: u64,
     pub(crate) request: Request,
+    /// The number of the adapter that answers with the model's weights; none for the weights alone.
+    pub(crate) adapter: Option<usize>,
     /// The sampler's seed where the request names none.
     pub(crate) seed: u64,
     /// The time that a chat template may print, in milliseconds since the Unix epoch.

@@ -334,6 +334,7 @@ fn joined(parts: Vec<Part>, whole: &TensorTable, beside: Beside, mut notes: Vec<
         cache_elements_per_token: beside.cache_elements_per_token(),
         state_bytes_per_slot: 0,
         vocabulary: beside.number(&["vocab_size"]),
+        adapter: None,
         template_sha256: beside.template.as_ref().map(|text| hex(&Sha256::digest(text.as_bytes()))),
         tokenizer_model: beside.tokenizer_model,
         tokenizer_sha256: beside.tokenizer_sha256,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ModelFile, checkpoint, inspect, safetensors};
+use crate::{Adapter, Error, ModelFile, checkpoint, inspect, safetensors};
 
 /// The format of a file of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,9 @@ pub struct Description {
     pub state_bytes_per_slot: u64,
     /// The number of tokens in the vocabulary.
     pub vocabulary: Option<u64>,
+    /// What it is where it is no whole model, but a change of another's weights.
+    #[serde(default)]
+    pub adapter: Option<Adapter>,
     /// The model's own chat template.
     pub chat_template: Option<String>,
     /// The digest of the chat template, in hexadecimal.
@@ -132,7 +135,7 @@ impl Description {
         if let Some((number, parts)) = model.part {
             notes.push(format!("this is part {number} of {parts}; only this part is described"));
         }
-        if model.chat_template.is_none() {
+        if model.chat_template.is_none() && model.adapter.is_none() {
             notes.push("it has no chat template: turns are joined as plain text".to_owned());
         }
         Description {
@@ -162,6 +165,7 @@ impl Description {
             cache_elements_per_token: model.cache_elements_per_token,
             state_bytes_per_slot: model.state_bytes_per_slot,
             vocabulary: model.vocabulary,
+            adapter: model.adapter,
             chat_template: model.chat_template,
             tokenizer_model: model.tokenizer_model,
             tokenizer_sha256: model.tokenizer_sha256,

@@ -27,7 +27,7 @@ pub use digest::{FileDigest, digest};
 pub use error::Error;
 pub use lock::{Lock, lock};
 pub use memory::{CacheType, Memory, Serving};
-pub use model_file::{ModelFile, inspect, inspect_reader};
+pub use model_file::{Adapter, ModelFile, inspect, inspect_reader};
 pub use sampling::Sampling;
 pub use signed::{SIGNED_BYTES_MAX, Signed, SignedError};
 pub use signing::{KeyError, PublicKey, SigningKey};

@@ -65,6 +65,9 @@ pub struct ModelFile {
     /// How its publisher recommends that it be sampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
+    /// What it is where it is no whole model, but a change of another's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<Adapter>,
     /// The model's own chat template.
     pub chat_template: Option<String>,
     /// The kind of tokenizer, such as `gpt2` or `llama`.
@@ -73,6 +76,28 @@ pub struct ModelFile {
     pub vocabulary: Option<u64>,
     /// The digest of all tokenizer entries but the template, in hexadecimal.
     pub tokenizer_sha256: Option<String>,
+}
+
+/// A change of another model's weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Adapter {
+    /// How it changes them, such as `lora`; empty where the file does not say.
+    pub kind: String,
+    /// The numerator of its scale; the rank is the denominator.
+    pub alpha: Option<f64>,
+    /// Whether it acts only from certain tokens on ("activated" LoRA).
+    pub is_activated: bool,
+}
+
+impl Adapter {
+    fn of_header(metadata: &Metadata) -> Option<Self> {
+        let kind = metadata.text("adapter.type");
+        (kind.is_some() || metadata.text("general.type") == Some("adapter")).then(|| Adapter {
+            kind: kind.unwrap_or_default().to_owned(),
+            alpha: metadata.float("adapter.lora.alpha"),
+            is_activated: metadata.array_length("adapter.alora.invocation_tokens").is_some(),
+        })
+    }
 }
 
 impl ModelFile {
@@ -177,6 +202,7 @@ fn describe(header: Header, metadata: &Metadata, tensors: &Tensors) -> Result<Mo
         quantisation: tensors.types.main().to_owned(),
         types: tensors.types.shares(),
         sampling: Sampling::of_header(metadata),
+        adapter: Adapter::of_header(metadata),
         chat_template: text("tokenizer.chat_template"),
         tokenizer_model: text("tokenizer.ggml.model"),
         vocabulary: metadata.array_length("tokenizer.ggml.tokens").or_else(|| of("vocab_size")),

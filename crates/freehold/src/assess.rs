@@ -154,7 +154,7 @@ impl Assessor<'_> {
         let Trial { question, target, chosen } = trial;
         // Before anything is spent: a key that cannot be used is known now.
         Signer::beside(self.store)?;
-        let lock = target.own_model(self.settings).map(lock_of).transpose()?;
+        let lock = lock_of(target, self.settings)?;
         let check = plan::check_of(question, chosen, self.outside())?;
         let arms = ask::Arms::prepare(self, trial, engine).await?;
         let plan = Plan::of(self.store, question, chosen, &arms, (check, lock))?;

@@ -212,7 +212,7 @@ pub fn good_for_move(
             .hint(again)
             .into());
     }
-    let own = target.own_model(settings).map(crate::assess::lock_of).transpose()?.unwrap_or_default();
+    let own = crate::assess::lock_of(target, settings)?.unwrap_or_default();
     if freehold_vault::canonical(&own) != freehold_vault::canonical(lock) {
         return Err(refuse("it is not what was certified: the lock differs".to_owned()).hint(again).into());
     }

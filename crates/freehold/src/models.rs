@@ -1,5 +1,6 @@
 //! Models on disk: which one is meant, what it is, whether it fits, where it comes from, and its exact identity.
 
+pub(crate) mod adapters;
 pub(crate) mod chat;
 pub(crate) mod fetch;
 pub(crate) mod fit;
@@ -25,9 +26,9 @@ use crate::home::Place;
 pub(crate) struct Named {
     /// The name it goes by.
     pub(crate) name: String,
-    /// The file or folder.
+    /// The file or folder; of an adapter its own.
     pub(crate) path: PathBuf,
-    /// The entry of the configuration, where it has one.
+    /// The entry of the configuration, where it has one; of an adapter that of its model.
     pub(crate) entry: Option<Model>,
 }
 
@@ -41,8 +42,8 @@ pub(crate) fn folder(home: &Path) -> PathBuf {
 /// # Errors
 /// There is no such model.
 pub(crate) fn find(place: &Place, settings: &Settings, wanted: &str) -> Result<Named, Fault> {
-    if let Some(entry) = settings.models.iter().find(|model| model.name == wanted) {
-        return Ok(Named { name: wanted.to_owned(), path: entry.path.clone(), entry: Some(entry.clone()) });
+    if let Some(entry) = settings.model(wanted) {
+        return Ok(Named::of(entry, wanted));
     }
     let path = PathBuf::from(wanted);
     if path.exists() {
@@ -60,7 +61,7 @@ pub(crate) fn find(place: &Place, settings: &Settings, wanted: &str) -> Result<N
     if let Some(path) = fetched {
         return Ok(Named { name: wanted.trim_end_matches(".gguf").to_owned(), path, entry: None });
     }
-    let mut known: Vec<&str> = settings.models.iter().map(|model| model.name.as_str()).collect();
+    let mut known: Vec<&str> = settings.model_names().collect();
     known.sort_unstable();
     let listed = if known.is_empty() { "none is configured".to_owned() } else { known.join(", ") };
     Err(Fault::input(format!("there is no model and no file called {wanted:?} (models: {listed})")).hint(
@@ -85,6 +86,30 @@ pub(crate) fn cannot_read(path: &Path, error: freehold_vault::Error) -> Fault {
 }
 
 impl Named {
+    /// Returns the model of an entry, or the adapter of it that goes by this name.
+    fn of(entry: &Model, name: &str) -> Self {
+        let path = entry.adapter(name).map_or(&entry.path, |adapter| &adapter.path).clone();
+        Named { name: name.to_owned(), path, entry: Some(entry.clone()) }
+    }
+
+    /// Returns where the weights lie that answer: those of its model where it is an adapter.
+    pub(crate) fn weights(&self) -> &Path {
+        self.entry.as_ref().map_or(&self.path, |entry| &entry.path)
+    }
+
+    /// Reads the headers of the weights that answer, with those of the adapters beside them, whose bytes it counts in.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is no adapter of the model.
+    pub(crate) fn described(&self) -> Result<Description, Fault> {
+        let path = self.weights();
+        let mut model = freehold_vault::describe(path).map_err(|error| cannot_read(path, error))?;
+        if let Some(entry) = &self.entry {
+            model.tensor_bytes = model.tensor_bytes.saturating_add(adapters::check(entry, &model)?);
+        }
+        Ok(model)
+    }
+
     /// Returns how it is served: as its entry says, else with so much context and so many slots.
     pub(crate) fn served(self, context_tokens: u32, slots: u32) -> Model {
         self.entry.unwrap_or(Model {
@@ -96,6 +121,7 @@ impl Named {
             backend: freehold_engine::Backend::Llama,
             sampling: None,
             thinking_tokens: 0,
+            adapters: Vec::new(),
         })
     }
 
@@ -110,9 +136,8 @@ impl Named {
 /// # Errors
 /// The home's folder of models cannot be read.
 pub(crate) fn list(place: &Place, settings: &Settings) -> Result<Vec<Named>, Fault> {
-    let entry =
-        |model: &Model| Named { name: model.name.clone(), path: model.path.clone(), entry: Some(model.clone()) };
-    let mut all: Vec<Named> = settings.models.iter().map(entry).collect();
+    let named = |entry| Model::names(entry).map(move |name| Named::of(entry, name));
+    let mut all: Vec<Named> = settings.models.iter().flat_map(named).collect();
     let folder = folder(&place.home()?);
     let Ok(entries) = folder.read_dir() else { return Ok(all) };
     let is_model = |path: &PathBuf| {
@@ -146,6 +171,7 @@ pub(crate) fn listed_json(named: &Named, found: &Result<Description, freehold_va
             line["file_bytes"] = json!(model.file_bytes);
             line["context_length"] = json!(model.context_length);
             line["license"] = json!(model.license);
+            line["adapter"] = json!(model.adapter);
         }
         Err(_) if named.is_scripted() => {}
         Err(error) => line["error"] = json!(error.to_string()),

@@ -22,7 +22,7 @@ impl Target {
     /// # Errors
     /// Nothing of that name is configured.
     pub fn parse(name: &str, settings: &Settings) -> Result<Self, Fault> {
-        if settings.models.iter().any(|model| model.name == name) {
+        if settings.model(name).is_some() {
             return Ok(Target { upstream: ENGINE.to_owned(), model: name.to_owned() });
         }
         if let Some((upstream, model)) = name.split_once('/')
@@ -31,7 +31,7 @@ impl Target {
         {
             return Ok(Target { upstream: upstream.to_owned(), model: model.to_owned() });
         }
-        let known: Vec<&str> = settings.models.iter().map(|model| model.name.as_str()).collect();
+        let known: Vec<&str> = settings.model_names().collect();
         let hint = match layers::nearest(name, &known) {
             Some(nearest) => format!("did you mean {nearest}?"),
             None => format!(
@@ -48,9 +48,9 @@ impl Target {
         name == self.to_string() || (self.upstream == ENGINE && name == self.model)
     }
 
-    /// Returns the model's entry, when it is one of our own engine's.
+    /// Returns the entry of the model whose weights answer, when it is one of our own engine's; an adapter's is that of its model.
     pub fn own_model<'a>(&self, settings: &'a Settings) -> Option<&'a Model> {
-        settings.models.iter().find(|model| self.upstream == ENGINE && model.name == self.model)
+        settings.model(&self.model).filter(|_| self.upstream == ENGINE)
     }
 
     /// Returns the upstream's entry, when it is one.

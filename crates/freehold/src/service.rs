@@ -17,6 +17,7 @@ use crate::config::{Model, OnFailure, RecordMode, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
 use crate::home::{self, RunningGateway};
+use crate::models::adapters;
 use crate::{engines, keeping, restart};
 
 /// How often the running gateway looks whether the store has a new generation or a changed key.
@@ -183,6 +184,7 @@ pub async fn load(engine: &Engine, model: &Model) -> anyhow::Result<ModelInfo> {
         name: model.name.clone(),
         path: model.path.clone(),
         backend: model.backend,
+        adapters: model.adapters.clone(),
         context_tokens: model.context_tokens,
         slots: model.slots,
         threads: model.threads,
@@ -217,7 +219,7 @@ fn inspect(model: &Model) -> Result<u64, Fault> {
         slots: model.slots.into(),
         cache: freehold_vault::CacheType::default(),
     };
-    let wanted = file.memory(&serving).likely();
+    let wanted = file.memory(&serving).likely().saturating_add(adapters::check(model, &file)?);
     let Some(free) = available_memory_bytes() else { return Ok(wanted) };
     if wanted > free {
         return Err(Fault::input(format!(

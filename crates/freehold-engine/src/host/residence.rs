@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use crate::host::{Inner, Model};
-use crate::{Error, ModelInfo, ModelSpec, ModelState};
+use crate::{AdapterSpec, Error, ModelInfo, ModelSpec, ModelState};
 
 /// A model that had to make room.
 pub(crate) struct Asleep {
@@ -23,14 +23,38 @@ pub(crate) struct Residents {
 }
 
 impl Residents {
-    /// Returns the models that have been loaded at least once, by name.
+    /// Returns the models that have been loaded at least once and their adapters, by name.
     pub(crate) fn infos(&self) -> Vec<ModelInfo> {
-        let awake = self.awake.values().filter_map(|model| model.info().clone());
-        let mut infos: Vec<_> = awake.chain(self.asleep.values().map(|asleep| asleep.info.clone())).collect();
+        let awake = self.awake.values().filter_map(|model| Some((&model.spec, model.info().clone()?)));
+        let asleep = self.asleep.values().map(|asleep| (&asleep.spec, asleep.info.clone()));
+        let mut infos: Vec<_> = awake.chain(asleep).flat_map(|(spec, info)| with_adapters(spec, info)).collect();
         infos.sort_by(|a, b| a.name.cmp(&b.name));
         // For a moment a model that comes back is among both.
         infos.dedup_by(|a, b| a.name == b.name);
         infos
+    }
+
+    /// Returns the model that serves a name, and the number of its adapter where the name is an adapter's.
+    ///
+    /// A name that nothing has is taken for a model's.
+    pub(crate) fn served_by(&self, name: &str) -> (String, Option<usize>) {
+        let specs = || {
+            let asleep = self.asleep.values().map(|asleep| &asleep.spec);
+            self.awake.values().map(|model| &model.spec).chain(asleep)
+        };
+        if self.awake.contains_key(name) || self.asleep.contains_key(name) {
+            return (name.to_owned(), None);
+        }
+        let number = |spec: &ModelSpec| spec.adapters.iter().position(|adapter| adapter.name == name);
+        let found = specs().find_map(|spec| Some((spec.name.clone(), Some(number(spec)?))));
+        found.unwrap_or_else(|| (name.to_owned(), None))
+    }
+
+    /// Returns whether a name is that of a model or an adapter; a model that is down gives up its own and its adapters'.
+    pub(crate) fn is_taken(&self, name: &str, by: &str) -> bool {
+        let (holder, _adapter) = self.served_by(name);
+        let is_awake = self.awake.get(&holder).is_some_and(|model| holder != by || !model.is_down());
+        is_awake || self.asleep.contains_key(&holder)
     }
 
     /// Returns a model that has a worker.
@@ -59,6 +83,19 @@ impl Residents {
         }
         Some(model)
     }
+}
+
+/// Returns what is told of a model and of each of its adapters.
+fn with_adapters(spec: &ModelSpec, info: ModelInfo) -> Vec<ModelInfo> {
+    let adapted = |adapter: &AdapterSpec| ModelInfo {
+        name: adapter.name.clone(),
+        path: adapter.path.clone(),
+        base: Some(spec.name.clone()),
+        ..info.clone()
+    };
+    let mut all: Vec<_> = spec.adapters.iter().map(adapted).collect();
+    all.push(info);
+    all
 }
 
 impl Inner {

@@ -86,6 +86,7 @@ async fn converse(link: &mut WorkerLink, spec: &ModelSpec, config: &EngineConfig
     let order = LoadOrder {
         path: spec.path.clone(),
         backend: spec.backend,
+        adapters: spec.adapters.clone(),
         context_tokens: spec.context_tokens,
         slots: spec.slots,
         threads: spec.threads,
@@ -129,6 +130,7 @@ fn describe(spec: &ModelSpec, facts: Facts, link: &WorkerLink, began: Instant) -
     ModelInfo {
         name: spec.name.clone(),
         path: spec.path.clone(),
+        base: None,
         backend: spec.backend,
         architecture: facts.architecture,
         parameters: facts.parameters,

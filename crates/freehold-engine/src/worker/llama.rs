@@ -3,6 +3,7 @@
 //! Per step, first the one next token of every answer in progress, then pieces of new prompts up to a bound. Each slot
 //! keeps what it has read, so that a prompt that begins alike is not read again.
 
+mod adapters;
 mod batch;
 mod constraint;
 mod embedder;
@@ -26,6 +27,7 @@ use crate::protocol::{Facts, LoadOrder, Order, WorkerEvent};
 use crate::worker::backend::{Events, Wish};
 use crate::worker::chat::Template;
 use crate::worker::output::{Manner, Output};
+use adapters::Adapters;
 use batch::Batch;
 use constraint::Constraints;
 use embedder::Embedder;
@@ -40,6 +42,7 @@ use vocabulary::Vocabulary;
 /// A loaded model and the calls on it.
 pub(crate) struct Llama {
     context: LlamaContext<'static>,
+    adapters: Adapters,
     context_tokens: usize,
     prompts: Prompts,
     vocabulary: Vocabulary,
@@ -63,6 +66,7 @@ impl Llama {
             vocabulary: Vocabulary { model: parts.model, manner },
             prompts: Prompts { model: parts.model, template: parts.template },
             context: parts.context,
+            adapters: parts.adapters,
             slots: Slots::new(facts.slots),
             waiting: VecDeque::new(),
             embedder: Embedder::new(parts.model, facts.context_tokens as usize),
@@ -75,7 +79,7 @@ impl Llama {
     pub(crate) fn admit(&mut self, order: Order) -> Result<(), String> {
         let seed = order.effective_seed();
         let (text, prompt) = self.prompts.of(&order)?;
-        let Order { id, request, .. } = order;
+        let Order { id, request, adapter, .. } = order;
         let room = self.context_tokens.saturating_sub(prompt.len());
         if room == 0 {
             return Err(format!(
@@ -103,6 +107,7 @@ impl Llama {
             left: request.sampling.max_tokens.map_or(room, |max| room.min(max as usize)),
             usage: Usage { input: prompt.len() as u64, ..Usage::default() },
             prompt,
+            adapter,
             next: None,
             row: None,
             sampler: Sampler::new(&request.sampling, seed),
@@ -121,6 +126,9 @@ impl Llama {
 
     /// Queues a request for vectors.
     pub(crate) fn embed(&mut self, order: &Order) -> Result<(), String> {
+        if order.adapter.is_some() {
+            return Err("an adapter has no vectors of its own; ask its model for them".to_owned());
+        }
         let (model, tokens, threads) = (self.embedder.model, self.embedder.text_tokens_max, self.threads);
         self.embedder.admit(order.id, &order.request, || load::embedding_context(model, tokens, threads))
     }
@@ -146,11 +154,11 @@ impl Llama {
     pub(crate) fn step(&mut self, events: &mut Events) {
         self.embedder.step(events);
         self.place_waiting(events);
-        self.batch.fill(&mut self.slots.all);
-        if self.batch.tokens.n_tokens() == 0 {
-            return;
-        }
-        if let Err(error) = self.context.decode(&mut self.batch.tokens) {
+        let Some(adapter) = self.adapters.next(self.slots.adapters_with_calls()) else { return };
+        self.batch.fill(&mut self.slots.all, adapter);
+        let applied = self.adapters.apply(&mut self.context, adapter);
+        let computed = applied.and_then(|()| self.context.decode(&mut self.batch.tokens).map_err(|e| e.to_string()));
+        if let Err(error) = computed {
             self.fail_all(&format!("llama.cpp could not compute a batch: {error}"), events);
             return;
         }

@@ -37,6 +37,9 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) fn load(order: &LoadOrder) -> Result<(Scripted, Facts), String> {
+        if !order.adapters.is_empty() {
+            return Err("a script has no weights that an adapter could change".to_owned());
+        }
         let text = std::fs::read_to_string(&order.path)
             .map_err(|error| format!("cannot read {}: {error}", order.path.display()))?;
         let script =

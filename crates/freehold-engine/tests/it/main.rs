@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+#[cfg(feature = "llama")]
+mod adapters;
 mod calls;
 mod deaths;
 mod impostors;

@@ -65,6 +65,7 @@ pub(crate) fn spec(name: &str, path: &Path, backend: Backend) -> ModelSpec {
         name: name.into(),
         path: path.to_owned(),
         backend,
+        adapters: Vec::new(),
         context_tokens: 256,
         slots: 2,
         threads: Some(1),

@@ -29,7 +29,16 @@ async fn house_of(change: impl FnOnce(&mut GatewayConfig)) -> (House, Mock) {
     let path = house.home.path().join("rules.json");
     std::fs::write(&path, RULES).unwrap();
     let (name, backend) = ("desk-l".to_owned(), Backend::Scripted);
-    let spec = ModelSpec { name, path, backend, context_tokens: 64, slots: 1, threads: None, memory_bytes: 0 };
+    let spec = ModelSpec {
+        name,
+        path,
+        backend,
+        adapters: Vec::new(),
+        context_tokens: 64,
+        slots: 1,
+        threads: None,
+        memory_bytes: 0,
+    };
     house.engine.load(spec).await.unwrap();
     (house, mock)
 }

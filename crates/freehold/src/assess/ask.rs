@@ -132,8 +132,11 @@ impl Asked {
         concurrency: usize,
     ) -> anyhow::Result<Self> {
         if let Some(model) = target.own_model(assessor.settings) {
-            service::load(engine, model).await?;
-            let (engine, model, concurrency) = (engine.clone(), model.name.clone(), model.slots as usize);
+            // A model and its adapters are loaded as one.
+            if !engine.serves(&target.model) {
+                service::load(engine, model).await?;
+            }
+            let (engine, model, concurrency) = (engine.clone(), target.model.clone(), model.slots as usize);
             return Ok(Asked::Engine { engine, model, concurrency, adapter: Adapter::idle() });
         }
         let upstream = target.upstream(assessor.settings).expect("a parsed target is a model or an upstream");

@@ -100,8 +100,7 @@ impl Bench<'_> {
     async fn sit(&self, engine: &Engine, progress: &Progress) -> anyhow::Result<AssessmentResult> {
         let Trial { question, target, chosen } = self.trial;
         let settings = self.assessor.settings;
-        let lock_of = |target: &Target| target.own_model(settings).map(plan::lock_of).transpose();
-        let (lock, judge_lock) = (lock_of(target)?, lock_of(self.who)?);
+        let (lock, judge_lock) = (plan::lock_of(target, settings)?, plan::lock_of(self.who, settings)?);
         let arms = Arms::prepare(self.assessor, self.trial, engine).await?;
         let client = ask::client(self.assessor)?;
         let judge = Asked::named(self.assessor, self.who, (&client, engine), question.concurrency).await?;
@@ -167,7 +166,7 @@ impl Bench<'_> {
     /// The name as the user gave it: a model of ours without `engine/`.
     fn who_word(&self) -> String {
         match self.who.own_model(self.assessor.settings) {
-            Some(model) => model.name.clone(),
+            Some(_) => self.who.model.clone(),
             None => self.who.to_string(),
         }
     }

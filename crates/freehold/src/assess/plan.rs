@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::across::Family;
-use super::adapt::{Adapting, Card};
+use super::adapt::Adapting;
 use super::ask::Arms;
 use super::cases::Chosen;
 use super::design::{Design, Looks};
@@ -16,8 +16,10 @@ use super::result::{AssessmentResult, Row};
 use super::serving::Probing;
 use super::subsets::{self, Divided, Divider};
 use crate::checks::{Outside, Scorer};
-use crate::config::Model;
+use crate::config::{Model, Settings};
 use crate::exit::Fault;
+use crate::models;
+use crate::names::Target;
 
 /// What is asked of an assessment.
 #[derive(Debug, Clone)]
@@ -236,21 +238,20 @@ pub(super) fn check_of(question: &Question, chosen: &Chosen, outside: Outside<'_
     }
 }
 
-/// Returns the exact identity of a model of ours.
-pub(crate) fn lock_of(model: &Model) -> Result<Value, Fault> {
+/// Returns the exact identity of a model of ours; none where it is somebody else's.
+///
+/// # Errors
+/// A file of it cannot be read.
+pub(crate) fn lock_of(target: &Target, settings: &Settings) -> Result<Option<Value>, Fault> {
+    let Some(model) = target.own_model(settings) else { return Ok(None) };
     if model.backend == freehold_engine::Backend::Scripted {
-        return Ok(json!({"backend": "scripted", "path": model.path}));
+        return Ok(Some(json!({"backend": "scripted", "path": model.path})));
     }
     let file = freehold_vault::inspect(&model.path).map_err(|error| cannot_use(model, error))?;
     let lock = freehold_vault::lock(&model.path, &file).map_err(|error| cannot_use(model, error))?;
     let mut value = serde_json::to_value(&lock).expect("a lock is JSON");
-    if let Value::Object(fields) = &mut value {
-        fields.insert("context_tokens".to_owned(), model.context_tokens.into());
-        if let Some(card) = Card::of_model(model)? {
-            fields.insert("sampling".to_owned(), json!(card));
-        }
-    }
-    Ok(value)
+    models::lock::add_served(&mut value, model, &target.model)?;
+    Ok(Some(value))
 }
 
 fn cannot_use(model: &Model, error: freehold_vault::Error) -> Fault {

@@ -123,10 +123,10 @@ async fn probed(assessor: &Assessor<'_>, server: Server<'_>, scope: &Scope) -> a
             let address = Address { client: Client::new(scope.budget)?, base_url, key, model, engine };
             Ok(probe::run(address, scope, &|_| ()).await?)
         }
-        Server::Own(model) => {
+        Server::Own { model, name } => {
             let home = home_of(assessor.store);
             let own = probe::Own { settings: assessor.settings, home: &home, program: assessor.program.clone() };
-            own.probe(model, scope, &|_| ()).await
+            own.probe((model, name), scope, &|_| ()).await
         }
     }
 }
@@ -196,13 +196,15 @@ fn context_tokens(chosen: &Chosen) -> u64 {
 fn key_of(server: &Server<'_>) -> String {
     match server {
         Server::Upstream { base_url, model, .. } => format!("{base_url} {model}"),
-        Server::Own(model) => format!("own {} {}", model.name, stamp(model)),
+        Server::Own { model, name } => format!("own {name} {}", stamp(model, name)),
     }
 }
 
-fn stamp(model: &Model) -> String {
-    let changed = std::fs::metadata(&model.path).and_then(|about| Ok((about.len(), about.modified()?)));
-    format!("{:?} {} {}", changed.ok(), model.context_tokens, env!("CARGO_PKG_VERSION"))
+fn stamp(model: &Model, name: &str) -> String {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|about| Ok((about.len(), about.modified()?))).ok();
+    let adapter = model.adapter(name).map(|adapter| (changed(&adapter.path), adapter.scale));
+    let adapter = adapter.map(|adapter| format!(" {adapter:?}")).unwrap_or_default();
+    format!("{:?} {} {}{adapter}", changed(&model.path), model.context_tokens, env!("CARGO_PKG_VERSION"))
 }
 
 fn home_of(store: &Store) -> PathBuf {

@@ -62,7 +62,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let engine = service::engine(&settings, program, &home);
-        let ended = talk(&engine, &arguments.model(named), arguments, question).await;
+        let name = named.name.clone();
+        let ended = talk(&engine, (&name, &arguments.model(named)), arguments, question).await;
         engine.shutdown().await;
         ended
     })
@@ -97,13 +98,18 @@ fn piped() -> Result<String, Fault> {
     Ok(text)
 }
 
-async fn talk(engine: &Engine, model: &Model, arguments: &Arguments, question: Option<String>) -> anyhow::Result<Exit> {
+async fn talk(
+    engine: &Engine,
+    (name, model): (&str, &Model),
+    arguments: &Arguments,
+    question: Option<String>,
+) -> anyhow::Result<Exit> {
     let info = service::load(engine, model).await?;
-    let mut conversation = Conversation::new(engine.clone(), &model.name, &arguments.system, arguments.sampling());
+    let mut conversation = Conversation::new(engine.clone(), name, &arguments.system, arguments.sampling());
     let Some(question) = question else {
         eprintln!(
-            "{}: {}, context of {} tokens, {} threads, loaded in {} ms; Ctrl-C stops an answer, Ctrl-D ends",
-            info.name, info.architecture, info.context_tokens, info.threads, info.load_ms
+            "{name}: {}, context of {} tokens, {} threads, loaded in {} ms; Ctrl-C stops an answer, Ctrl-D ends",
+            info.architecture, info.context_tokens, info.threads, info.load_ms
         );
         return take_turns(&mut conversation, arguments).await;
     };

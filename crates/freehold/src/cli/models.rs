@@ -184,7 +184,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
         Command::Fit(fit) => run_fit(place, fit),
         Command::Pull(pull) => run_pull(place, pull),
         Command::Lock { model, out, json } => {
-            let (named, model) = look(place, model)?;
+            let named = models::find(place, &place.settings()?, model)?;
+            let model = named.described()?;
             let found = lock::of(&named, &model, &mut progress(model.file_bytes))?;
             if *json {
                 stdout::line(&found)?;
@@ -213,7 +214,7 @@ fn verify(place: &Place, (wanted, file): (&str, Option<&Path>), told: Told) -> a
     let named = models::find(place, &settings, wanted)?;
     let file = file.map_or_else(|| lock::beside(&named.path), Path::to_owned);
     let locked = lock::read(&file)?;
-    let model = freehold_vault::describe(&named.path).map_err(|error| models::cannot_read(&named.path, error))?;
+    let model = named.described()?;
     let found = lock::of(&named, &model, &mut progress(model.file_bytes))?;
     let differences = lock::differences(&locked, &found);
     if told.json {
@@ -235,7 +236,7 @@ fn run_fit(place: &Place, arguments: &FitArguments) -> anyhow::Result<Exit> {
     if named.is_scripted() {
         return fit_of_script(&settings, (&place.home()?, named), arguments);
     }
-    let model = freehold_vault::describe(&named.path).map_err(|error| models::cannot_read(&named.path, error))?;
+    let model = named.described()?;
     if arguments.measure && model.format != Format::Gguf {
         return Err(Fault::input("only GGUF files can be loaded here").hint("leave --measure out").into());
     }

@@ -92,9 +92,9 @@ async fn probed(place: &Place, settings: &Settings, arguments: &Arguments, scope
             .await
             .map_err(fault)
         }
-        probe::Server::Own(model) => {
+        probe::Server::Own { model, name } => {
             let own = probe::Own { settings, home: &place.home()?, program: super::this_program()? };
-            own.probe(model, scope, &progress).await
+            own.probe((model, name), scope, &progress).await
         }
     };
     bar.finish_and_clear();

@@ -79,6 +79,10 @@ fn greet(settings: &Settings, service: &Service) -> Result<(), Fault> {
         eprintln!("  upstream {}{simulated}: {}", upstream.name, upstream.base_url);
     }
     for model in &service.models {
+        if let Some(base) = &model.base {
+            eprintln!("  model {}: an adapter of {base}", model.name);
+            continue;
+        }
         eprintln!(
             "  model {}: {} parameters, {} tokens of context, {} at once, loaded in {} ms",
             model.name, model.parameters, model.context_tokens, model.slots, model.load_ms

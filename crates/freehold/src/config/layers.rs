@@ -106,7 +106,10 @@ const KEYS: &[(&str, &[&str])] = &[
             "breaker_pause_ms",
         ],
     ),
-    ("model", &["name", "path", "context_tokens", "slots", "threads", "backend", "sampling", "thinking_tokens"]),
+    (
+        "model",
+        &["name", "path", "context_tokens", "slots", "threads", "backend", "sampling", "thinking_tokens", "adapter"],
+    ),
     ("step", &["name", "bodies", "retention_days", "subsets", "check", "adapt"]),
     (
         "budget",
@@ -219,10 +222,14 @@ impl Layers {
             .map_err(|error: toml::de::Error| Fault::input("the configuration has a wrong value").because(error))?;
         for model in &mut settings.models {
             model.path = self.folder.join(&model.path);
+            for adapter in &mut model.adapters {
+                adapter.path = self.folder.join(&adapter.path);
+            }
         }
         settings.server.settle(&self.folder);
         settings.facts.path = settings.facts.path.map(|path| self.folder.join(path));
         check_names(&settings)?;
+        check_scales(&settings)?;
         Ok(settings)
     }
 
@@ -391,16 +398,28 @@ fn expand_text(path: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) 
 
 fn check_names(settings: &Settings) -> Result<(), Fault> {
     let mut names: Vec<&str> = settings.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
-    names.extend(settings.models.iter().map(|model| model.name.as_str()));
+    names.extend(settings.model_names());
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Fault::input(format!("the name {:?} is given twice among [[upstream]] and [[model]]", pair[0])));
+        return Err(Fault::input(format!(
+            "the name {:?} is given twice among [[upstream]], [[model]] and [[model.adapter]]",
+            pair[0]
+        )));
     }
     if let Some(name) = names.iter().find(|name| name.is_empty() || name.contains('/') || **name == "engine") {
         return Err(Fault::input(format!("{name:?} cannot name an upstream or model"))
             .hint("use any other name without a slash; `engine` is our own engine"));
     }
     Ok(())
+}
+
+fn check_scales(settings: &Settings) -> Result<(), Fault> {
+    let mut adapters = settings.models.iter().flat_map(|model| &model.adapters);
+    match adapters.find(|adapter| !adapter.scale.is_finite()) {
+        Some(adapter) => Err(Fault::input(format!("the scale of the adapter {:?} is no number", adapter.name))
+            .hint("leave it out for 1, which is as it was trained")),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
+use freehold_engine::AdapterSpec;
 use freehold_gateway::Secret;
 use freehold_vault::Sampling;
 use freehold_wire::Api;
@@ -44,6 +45,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns the model of ours that answers to a name: its own, or that of one of its adapters.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.names().any(|known| known == name))
+    }
+
+    /// Returns every name that a model of ours answers to.
+    pub fn model_names(&self) -> impl Iterator<Item = &str> {
+        self.models.iter().flat_map(Model::names)
+    }
+
     /// Returns whose prices apply to the calls of which upstream.
     #[must_use]
     pub fn sellers(&self) -> Sellers {
@@ -316,6 +328,9 @@ pub struct Model {
     /// How many tokens it may think before it answers, where it does.
     #[serde(default)]
     pub thinking_tokens: u32,
+    /// Low-rank adapters of its weights, each served under a name of its own; relative to the configuration file.
+    #[serde(default, rename = "adapter")]
+    pub adapters: Vec<AdapterSpec>,
 }
 
 impl Model {
@@ -323,8 +338,28 @@ impl Model {
     #[must_use]
     pub fn of(name: &str, path: PathBuf, backend: freehold_engine::Backend) -> Self {
         let (context_tokens, slots) = (context_tokens(), slots());
-        let name = name.to_owned();
-        Model { name, path, context_tokens, slots, threads: None, backend, sampling: None, thinking_tokens: 0 }
+        Model {
+            name: name.to_owned(),
+            path,
+            context_tokens,
+            slots,
+            threads: None,
+            backend,
+            sampling: None,
+            thinking_tokens: 0,
+            adapters: Vec::new(),
+        }
+    }
+
+    /// Returns its adapter of this name, if it has one.
+    #[must_use]
+    pub fn adapter(&self, name: &str) -> Option<&AdapterSpec> {
+        self.adapters.iter().find(|adapter| adapter.name == name)
+    }
+
+    /// Returns its name and those of its adapters.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.adapters.iter().map(|adapter| adapter.name.as_str()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use freehold_vault::{Description, Format};
+use freehold_vault::{Adapter, Description, Format};
 use serde_json::{Value, json};
 
 use super::sizes;
@@ -37,6 +37,9 @@ pub(crate) fn shown(path: &Path, model: &Description, digests: &[String]) -> Str
     line("format", format_of(model));
     line("family", if model.architecture.is_empty() { unknown() } else { model.architecture.clone() });
     line("licence", said(model.license.as_ref()));
+    if let Some(adapter) = &model.adapter {
+        line("adapter", adapted(adapter));
+    }
     line("weights", weights(model));
     let trained = model.context_length.map(|tokens| format!("{} tokens trained", figures::count(tokens)));
     line("context", trained.unwrap_or_else(unknown));
@@ -58,6 +61,15 @@ pub(crate) fn shown(path: &Path, model: &Description, digests: &[String]) -> Str
     }
     text.push('\n');
     text + &types(model)
+}
+
+fn adapted(adapter: &Adapter) -> String {
+    let kind = match adapter.is_activated {
+        true => "activated LoRA",
+        false => &adapter.kind,
+    };
+    let alpha = adapter.alpha.map(|alpha| format!(", alpha {alpha}")).unwrap_or_default();
+    format!("{kind}{alpha}: changes the weights of a model of this family")
 }
 
 fn format_of(model: &Description) -> String {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Named, inspect};
 use crate::assess::Card;
+use crate::config::Model;
 use crate::exit::Fault;
 
 /// The version of the file's form.
@@ -23,7 +24,7 @@ const LOCK_BYTES_MAX: u64 = 16 << 20;
 /// # Errors
 /// It cannot be read.
 pub(crate) fn of(named: &Named, model: &Description, told: &mut dyn FnMut(u64)) -> Result<Value, Fault> {
-    let digests = inspect::digests(&named.path, model, told)?;
+    let digests = inspect::digests(named.weights(), model, told)?;
     let files = model.files.iter().zip(&digests);
     let files: Vec<Value> =
         files.map(|(file, sha256)| json!({"name": file.name, "bytes": file.bytes, "sha256": sha256})).collect();
@@ -37,10 +38,7 @@ pub(crate) fn of(named: &Named, model: &Description, told: &mut dyn FnMut(u64)) 
     };
     let mut identity = serde_json::to_value(identity).expect("a lock is JSON");
     if let Some(entry) = &named.entry {
-        identity["context_tokens"] = entry.context_tokens.into();
-        if let Some(card) = Card::of_model(entry)? {
-            identity["sampling"] = json!(card);
-        }
+        add_served(&mut identity, entry, &named.name)?;
     }
     Ok(json!({
         "freehold_lock": FORM,
@@ -52,6 +50,23 @@ pub(crate) fn of(named: &Named, model: &Description, told: &mut dyn FnMut(u64)) 
         "engine": (model.format == Format::Gguf).then(freehold_engine::build),
         VARIES: named.entry.as_ref().map(|entry| entry.slots > 1),
     }))
+}
+
+/// Adds to a model's identity what its entry says of how it answers under a name: its own, or that of one of its adapters.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn add_served(identity: &mut Value, entry: &Model, name: &str) -> Result<(), Fault> {
+    identity["context_tokens"] = entry.context_tokens.into();
+    if let Some(card) = Card::of_model(entry)? {
+        identity["sampling"] = json!(card);
+    }
+    if let Some(adapter) = entry.adapter(name) {
+        let file = freehold_vault::digest(&adapter.path, &mut |_| ());
+        let file = file.map_err(|error| super::cannot_read(&adapter.path, error))?;
+        identity["adapter"] = json!({"weights_sha256": file.sha256, "file_bytes": file.bytes, "scale": adapter.scale});
+    }
+    Ok(())
 }
 
 /// Returns what a lock says of answers under load, in a sentence.

@@ -33,7 +33,12 @@ pub enum Server<'a> {
         engine: Option<Kind>,
     },
     /// Our own engine with one model.
-    Own(&'a Model),
+    Own {
+        /// Its entry.
+        model: &'a Model,
+        /// The name that is asked for: its own, or that of one of its adapters.
+        name: String,
+    },
 }
 
 impl<'a> Server<'a> {
@@ -57,7 +62,7 @@ impl<'a> Server<'a> {
         }
         let target = Target::parse(name, settings)?;
         match (target.own_model(settings), target.upstream(settings)) {
-            (Some(model), _) => Ok(Server::Own(model)),
+            (Some(model), _) => Ok(Server::Own { model, name: target.model }),
             (_, upstream) => {
                 Self::of(upstream.expect("a parsed target is a model or an upstream"), model.unwrap_or(&target.model))
             }
@@ -90,19 +95,19 @@ pub struct Own<'a> {
 }
 
 impl Own<'_> {
-    /// Serves the model on a port of this machine's own, and probes it there.
+    /// Serves the model on a port of this machine's own, and probes there what answers to the name.
     ///
     /// # Errors
     /// The model cannot be served, or does not answer.
     pub async fn probe(
         &self,
-        model: &Model,
+        (model, name): (&Model, String),
         scope: &Scope,
         progress: &(dyn Fn(&Finding) + Sync),
     ) -> anyhow::Result<Report> {
         let folder = self.home.join(format!("probe-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let report = self.served(model, (&folder, scope), progress).await;
+        let report = self.served((model, name), (&folder, scope), progress).await;
         let removed = std::fs::remove_dir_all(&folder);
         let report = report?;
         removed?;
@@ -111,19 +116,13 @@ impl Own<'_> {
 
     async fn served(
         &self,
-        model: &Model,
+        (model, name): (&Model, String),
         (folder, scope): (&Path, &Scope),
         progress: &(dyn Fn(&Finding) + Sync),
     ) -> anyhow::Result<Report> {
         let service = Service::start(&self.alone(model), folder, self.program.clone()).await?;
         let base_url = service.listening()[0].to_string();
-        let address = Address {
-            client: Client::new(scope.budget)?,
-            base_url,
-            key: None,
-            model: model.name.clone(),
-            engine: None,
-        };
+        let address = Address { client: Client::new(scope.budget)?, base_url, key: None, model: name, engine: None };
         let report = super::run(address, scope, progress).await;
         service.stop(DRAIN).await?;
         Ok(report?)

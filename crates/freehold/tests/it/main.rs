@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod adapters;
 mod assess;
 mod certificates;
 mod chat;
@@ -25,6 +26,8 @@ mod looks;
 mod models;
 mod moves;
 mod no_room;
+#[cfg(feature = "llama")]
+mod own_engine;
 mod probe;
 mod pull;
 mod real_data;

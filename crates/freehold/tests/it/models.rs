@@ -8,24 +8,33 @@ use crate::running::run;
 
 /// A GGUF file of one tensor, complete enough to be described.
 pub(crate) fn gguf(name: &str) -> Vec<u8> {
+    let entries = [("general.architecture", "llama"), ("general.name", name), ("tokenizer.chat_template", "{{ x }}")];
+    gguf_of(&entries, &[("token_embd.weight", &[32], &[0.0; 32])])
+}
+
+/// A GGUF file with these texts, and these tensors in single precision.
+pub(crate) fn gguf_of(entries: &[(&str, &str)], tensors: &[(&str, &[u64], &[f32])]) -> Vec<u8> {
     let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
     let mut bytes = b"GGUF".to_vec();
     bytes.extend(3u32.to_le_bytes());
-    bytes.extend(1u64.to_le_bytes());
-    bytes.extend(3u64.to_le_bytes());
-    for (key, value) in
-        [("general.architecture", "llama"), ("general.name", name), ("tokenizer.chat_template", "{{ x }}")]
-    {
+    bytes.extend((tensors.len() as u64).to_le_bytes());
+    bytes.extend((entries.len() as u64).to_le_bytes());
+    for (key, value) in entries {
         bytes.extend(text(key));
         bytes.extend(8u32.to_le_bytes());
         bytes.extend(text(value));
     }
-    bytes.extend(text("token_embd.weight"));
-    bytes.extend(1u32.to_le_bytes());
-    bytes.extend(32u64.to_le_bytes());
-    bytes.extend(0u32.to_le_bytes());
-    bytes.extend(0u64.to_le_bytes());
-    bytes.resize(bytes.len().next_multiple_of(32) + 128, 0);
+    let mut offset = 0u64;
+    for (name, shape, numbers) in tensors {
+        bytes.extend(text(name));
+        bytes.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().for_each(|side| bytes.extend(side.to_le_bytes()));
+        bytes.extend(0u32.to_le_bytes());
+        bytes.extend(offset.to_le_bytes());
+        offset += 4 * numbers.len() as u64;
+    }
+    bytes.resize(bytes.len().next_multiple_of(32), 0);
+    bytes.extend(tensors.iter().flat_map(|(_, _, numbers)| numbers.iter()).flat_map(|number| number.to_le_bytes()));
     bytes
 }
 

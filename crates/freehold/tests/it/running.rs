@@ -75,6 +75,19 @@ impl Up {
         answer
     }
 
+    /// Asks it something in JSON, and returns the status and the body of the answer.
+    #[cfg(feature = "llama")]
+    pub(crate) fn post(&self, path: &str, body: &serde_json::Value) -> (u16, String) {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let body = body.to_string();
+        let head = format!("POST {path} HTTP/1.0\r\nhost: gateway\r\ncontent-length: {}\r\n\r\n", body.len());
+        socket.write_all((head + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -26,12 +26,12 @@ impl Batch {
         Batch { tokens: LlamaBatch::new(tokens_max, 1), tokens_max }
     }
 
-    /// Fills the batch from the slots' calls.
-    pub(crate) fn fill(&mut self, slots: &mut [Slot]) {
+    /// Fills the batch from those of the slots' calls that an adapter answers, or the weights alone.
+    pub(crate) fn fill(&mut self, slots: &mut [Slot], adapter: Option<usize>) {
         self.tokens.clear();
         let (mut answers, mut prompts) = (0, Vec::new());
         for (at, slot) in slots.iter_mut().enumerate() {
-            match slot.job.as_ref().map(Job::is_reading) {
+            match slot.job.as_ref().filter(|job| job.adapter == adapter).map(Job::is_reading) {
                 None => {}
                 Some(true) => prompts.push(Unread { at, placed_at: slot.placed_at, tokens: slot.unread_prompt() }),
                 Some(false) => {

@@ -14,6 +14,8 @@ use crate::worker::output::Output;
 pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) prompt: Vec<LlamaToken>,
+    /// The adapter that answers it; none for the weights alone.
+    pub(crate) adapter: Option<usize>,
     /// The token that was chosen last and not read yet; none while the prompt is read.
     pub(crate) next: Option<LlamaToken>,
     /// Where in the batch its logits are.

@@ -12,6 +12,7 @@ use llama_cpp_2::token::LlamaToken;
 use crate::model::PromptStyle;
 use crate::protocol::{Facts, LoadOrder};
 use crate::worker::chat::Template;
+use crate::worker::llama::adapters::Adapters;
 use crate::worker::llama::log;
 
 /// Tokens computed at once, unless the context is shorter.
@@ -25,6 +26,7 @@ const ENGINE_BUILD: &str = "llama.cpp (llama-cpp-2 0.1.160)";
 pub(crate) struct Parts {
     pub(crate) model: &'static LlamaModel,
     pub(crate) context: LlamaContext<'static>,
+    pub(crate) adapters: Adapters,
     pub(crate) template: Option<Template>,
     pub(crate) batch_tokens: usize,
 }
@@ -37,8 +39,9 @@ pub(crate) fn open(order: &LoadOrder) -> Result<(Parts, Facts), String> {
     }
     log::install();
     let backend = LlamaBackend::init().map_err(|error| format!("llama.cpp could not start: {error}"))?;
-    let model = LlamaModel::load_from_file(&backend, &order.path, &LlamaModelParams::default())
-        .map_err(|error| with_log(&format!("llama.cpp refused the file ({error})")))?;
+    let mut model = LlamaModel::load_from_file(&backend, &order.path, &LlamaModelParams::default())
+        .map_err(|error| log::told_with(&format!("llama.cpp refused the file ({error})")))?;
+    let adapters = Adapters::load(&mut model, &order.adapters)?;
     // A worker serves one model for as long as it lives, so the weights are never given back.
     let model: &'static LlamaModel = Box::leak(Box::new(model));
     let context_tokens = match model.n_ctx_train() {
@@ -58,7 +61,7 @@ pub(crate) fn open(order: &LoadOrder) -> Result<(Parts, Facts), String> {
         engine_build: ENGINE_BUILD.to_owned(),
         prompt_style: if template.is_some() { PromptStyle::Template } else { PromptStyle::Plain },
     };
-    Ok((Parts { model, context, template, batch_tokens: batch_tokens as usize }, facts))
+    Ok((Parts { model, context, adapters, template, batch_tokens: batch_tokens as usize }, facts))
 }
 
 /// Makes a context that reads one text at a time and pools it: as the model's file says, or by the mean.
@@ -86,7 +89,7 @@ pub(crate) fn embedding_context(
         .with_n_threads_batch(threads)
         .with_no_perf(true);
     let made = model.new_context(&backend, params);
-    made.map_err(|error| with_log(&format!("no context for vectors could be made ({error})")))
+    made.map_err(|error| log::told_with(&format!("no context for vectors could be made ({error})")))
 }
 
 struct Shape {
@@ -115,7 +118,7 @@ fn new_context(
         .with_n_threads_batch(threads)
         .with_no_perf(true);
     model.new_context(backend, params).map_err(|error| {
-        with_log(&format!(
+        log::told_with(&format!(
             "no context of {} slots with {} tokens each could be made ({error})",
             shape.slots, shape.context_tokens
         ))
@@ -138,13 +141,6 @@ fn template(model: &LlamaModel) -> Result<Option<Template>, String> {
         _ => String::from_utf8_lossy(&vocabulary.token_to_piece(token, true, None)).into_owned(),
     };
     Template::new(source, text(vocabulary.bos()), text(vocabulary.eos())).map(Some)
-}
-
-fn with_log(what: &str) -> String {
-    match log::last_errors() {
-        lines if lines.is_empty() => what.to_owned(),
-        lines => format!("{what}: {}", lines.join(" | ")),
-    }
 }
 
 /// The library is compiled for processors from 2013 on; an older one would end in an illegal instruction.

@@ -23,9 +23,14 @@ pub(crate) fn install() {
     send_logs_to_tracing(LogOptions::default());
 }
 
-/// Returns the last errors, oldest first.
-pub(crate) fn last_errors() -> Vec<String> {
-    LAST_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+/// Returns what went wrong, with the last errors, oldest first.
+pub(crate) fn told_with(what: &str) -> String {
+    let lines = LAST_ERRORS.lock().unwrap_or_else(PoisonError::into_inner);
+    if lines.is_empty() {
+        return what.to_owned();
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    format!("{what}: {}", lines.join(" | "))
 }
 
 struct Warnings;

@@ -13,6 +13,8 @@ pub(crate) struct Slot {
     pub(crate) sequence: i32,
     /// The tokens whose keys and values are in the cache.
     pub(crate) cells: Vec<LlamaToken>,
+    /// The adapter that they were read with; what one has read is of no use to another.
+    pub(crate) adapter: Option<usize>,
     /// How many tokens of its call the batch in hand holds.
     pub(crate) reading: usize,
     pub(crate) job: Option<Job>,
@@ -22,12 +24,15 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new(sequence: i32) -> Slot {
-        Slot { sequence, cells: Vec::new(), reading: 0, job: None, placed_at: 0 }
+        Slot { sequence, cells: Vec::new(), adapter: None, reading: 0, job: None, placed_at: 0 }
     }
 
-    /// Returns how many tokens of `prompt` are in the cache already.
-    pub(crate) fn shared_with(&self, prompt: &[LlamaToken]) -> usize {
-        self.cells.iter().zip(prompt).take_while(|(cell, token)| cell == token).count()
+    /// Returns how many tokens of a call's prompt are in the cache already.
+    pub(crate) fn shared_with(&self, job: &Job) -> usize {
+        if self.adapter != job.adapter {
+            return 0;
+        }
+        self.cells.iter().zip(&job.prompt).take_while(|(cell, token)| cell == token).count()
     }
 
     /// Returns how many tokens of its prompt are still to be read; none when no prompt is being read.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::token::LlamaToken;
 
 use crate::worker::llama::job::Job;
 use crate::worker::llama::slot::Slot;
@@ -26,6 +25,11 @@ impl Slots {
         self.all.iter().all(|slot| slot.job.is_none())
     }
 
+    /// Returns with what each of the calls in the slots is answered.
+    pub(crate) fn adapters_with_calls(&self) -> impl Iterator<Item = Option<usize>> {
+        self.all.iter().filter_map(|slot| Some(slot.job.as_ref()?.adapter))
+    }
+
     /// Gives the first waiting call the free slot that has read most of its prompt, and of equals the one used longest ago;
     /// returns the call and the length of its prompt, or nothing when none waits or no slot is free.
     pub(crate) fn place_next(
@@ -33,16 +37,17 @@ impl Slots {
         context: &mut LlamaContext<'static>,
         waiting: &mut VecDeque<Job>,
     ) -> Option<(u64, u64)> {
-        let at = self.best_free(&waiting.front()?.prompt)?;
+        let at = self.best_free(waiting.front()?)?;
         let mut job = waiting.pop_front()?;
-        let own = self.all[at].shared_with(&job.prompt);
-        if let Some(from) = self.better_elsewhere(at, own, &job.prompt) {
+        let own = self.all[at].shared_with(&job);
+        if let Some(from) = self.better_elsewhere(at, own, &job) {
             self.copy(context, from, at);
         }
         // The last token is read again even when it is known: its logits are needed.
         let slot = &mut self.all[at];
-        let kept = slot.shared_with(&job.prompt).min(job.prompt.len() - 1);
+        let kept = slot.shared_with(&job).min(job.prompt.len() - 1);
         let kept = keep_cells(context, slot, kept);
+        slot.adapter = job.adapter;
         self.placements += 1;
         slot.placed_at = self.placements;
         job.usage.cache_read = kept as u64;
@@ -51,15 +56,15 @@ impl Slots {
         Some(placed)
     }
 
-    fn best_free(&self, prompt: &[LlamaToken]) -> Option<usize> {
+    fn best_free(&self, job: &Job) -> Option<usize> {
         let free = self.all.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
-        free.max_by_key(|(_, slot)| (slot.shared_with(prompt), u64::MAX - slot.placed_at)).map(|(at, _)| at)
+        free.max_by_key(|(_, slot)| (slot.shared_with(job), u64::MAX - slot.placed_at)).map(|(at, _)| at)
     }
 
     /// Returns the slot, busy or not, that has read so much more of a prompt that copying it pays.
-    fn better_elsewhere(&self, at: usize, own: usize, prompt: &[LlamaToken]) -> Option<usize> {
+    fn better_elsewhere(&self, at: usize, own: usize, job: &Job) -> Option<usize> {
         let others = self.all.iter().enumerate().filter(|(other, _)| *other != at);
-        let (from, shared) = others.map(|(other, slot)| (other, slot.shared_with(prompt))).max_by_key(|(_, n)| *n)?;
+        let (from, shared) = others.map(|(other, slot)| (other, slot.shared_with(job))).max_by_key(|(_, n)| *n)?;
         (shared >= own + COPY_GAIN_MIN).then_some(from)
     }
 
@@ -70,6 +75,7 @@ impl Slots {
         keep_cells(context, &mut self.all[to], 0);
         if context.copy_kv_cache_seq(source, target, None, None).is_ok() {
             self.all[to].cells = self.all[from].cells.clone();
+            self.all[to].adapter = self.all[from].adapter;
         }
     }
 }
