@@ -1,16 +1,24 @@
 //! Which step and run a call belongs to: explicit marks first, then the exact hash of the request's head.
 
 mod head;
-mod heads;
+mod known;
+mod learned;
 mod marks;
+mod mask;
+mod passages;
+mod steps;
+mod trie;
+mod units;
 
 use std::fmt;
 
 use freehold_wire::Request;
 
 pub use head::head_sha256;
-pub use heads::Heads;
+pub use known::Heads;
+pub use learned::Alias;
 pub use marks::{RUN_CHARS_MAX, STEP_CHARS_MAX};
+pub use steps::{Figures, Steps};
 
 /// Marks that a caller may set in headers; header names are lower case.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,15 +40,18 @@ pub enum StepBy {
     Field,
     /// The hash of the head (system text, tools, response schema, API family).
     Head,
+    /// The static text that it shares with the step's other calls.
+    Template,
 }
 
 impl StepBy {
-    /// Returns the stable word that records keep: `header`, `field` or `head`.
+    /// Returns the stable word that records keep: `header`, `field`, `head` or `template`.
     pub fn as_str(self) -> &'static str {
         match self {
             StepBy::Header => "header",
             StepBy::Field => "field",
             StepBy::Head => "head",
+            StepBy::Template => "template",
         }
     }
 }
@@ -77,17 +88,22 @@ pub struct Identity {
 /// Names are cleaned: a step's to [`STEP_CHARS_MAX`] letters, digits and `._/-`, a run's to [`RUN_CHARS_MAX`] printable
 /// characters; a name of which nothing is left is ignored.
 pub fn identify(request: &Request, marks: Marks<'_>) -> Identity {
-    with_head(request, marks, |request| head::step_id(request).0)
+    let (step, by) = mark_of(request, marks).unwrap_or_else(|| (head::step_id(request).0, StepBy::Head));
+    Identity { step, by, run: run_of(request, marks) }
 }
 
-fn with_head(request: &Request, marks: Marks<'_>, step_of_head: impl FnOnce(&Request) -> String) -> Identity {
+/// Returns the step that a mark names.
+fn mark_of(request: &Request, marks: Marks<'_>) -> Option<(String, StepBy)> {
     let by_header = || Some((marks.step.and_then(marks::step_name)?, StepBy::Header));
     let by_field = || Some((marks::field(request, "step").and_then(marks::step_name)?, StepBy::Field));
-    let (step, by) = by_header().or_else(by_field).unwrap_or_else(|| (step_of_head(request), StepBy::Head));
+    by_header().or_else(by_field)
+}
+
+/// Returns the run that a mark names.
+fn run_of(request: &Request, marks: Marks<'_>) -> Option<String> {
     let run = marks.run.and_then(marks::run_name).or_else(|| {
         let mut fields = ["run", "run_id", "session_id"].into_iter();
         fields.find_map(|name| marks::field(request, name).and_then(marks::run_name))
     });
-    let run = run.or_else(|| marks.traceparent.and_then(marks::trace_id).map(str::to_owned));
-    Identity { step, by, run }
+    run.or_else(|| marks.traceparent.and_then(marks::trace_id).map(str::to_owned))
 }

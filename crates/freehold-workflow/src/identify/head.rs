@@ -24,12 +24,23 @@ const EMPTY_WORDS: [&str; 55] = [
     "they", "this", "to", "we", "who", "will", "with", "you", "your",
 ];
 
-/// Returns the step's id, a readable part and six hex digits of the head's hash, and how many bytes were hashed.
+/// What a head has beside its text, digested.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// The tools.
+    pub(super) tools: [u8; 32],
+    /// The response schema.
+    pub(super) format: [u8; 32],
+}
+
+/// Returns the step's id, a readable part and six hex digits of the head's hash; what the head has beside its text; and how
+/// many bytes were hashed.
 ///
 /// The digits tell steps apart; the readable part is a courtesy to people.
-pub(super) fn step_id(request: &Request) -> (String, usize) {
+pub(super) fn step_id(request: &Request) -> (String, Shape, usize) {
     let tools = sorted(&request.tools);
     let (digest, bytes) = digest(request, &tools);
+    let shape = shape(request, &tools);
     let family = request.api.as_str().replace('.', "-");
     let readable = if request.system.is_empty() {
         let names = tools.iter().flat_map(|(tool, _)| words(&tool.name));
@@ -50,7 +61,39 @@ pub(super) fn step_id(request: &Request) -> (String, usize) {
             slug => slug,
         }
     };
-    (format!("{readable}-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]), bytes)
+    (with_digits(&readable, &digest), shape, bytes)
+}
+
+/// Joins a step's readable part and six hex digits.
+fn with_digits(readable: &str, digits: &[u8]) -> String {
+    format!("{readable}-{:02x}{:02x}{:02x}", digits[0], digits[1], digits[2])
+}
+
+/// Returns the id of what became a step of its own apart from the one that has `id`: the same readable part, other digits.
+pub(super) fn id_apart(id: &str, key: u64) -> String {
+    let readable = id.rsplit_once('-').map_or(id, |(readable, _)| readable);
+    with_digits(readable, &key.to_be_bytes())
+}
+
+/// Returns the id that heads share which are too many to have one each.
+pub(super) fn shared_id(request: &Request) -> String {
+    format!("{}-various-000000", request.api.as_str().replace('.', "-"))
+}
+
+fn shape(request: &Request, tools: &[(&Tool, String)]) -> Shape {
+    let mut all = Sha256::new();
+    for (tool, parameters) in tools {
+        for piece in [&tool.name, &tool.description, parameters] {
+            all.update((piece.len() as u64).to_le_bytes());
+            all.update(piece.as_bytes());
+        }
+    }
+    let format = match &request.response_format {
+        ResponseFormat::Text => [0; 32],
+        ResponseFormat::JsonObject => [1; 32],
+        ResponseFormat::JsonSchema(schema) => Sha256::digest(canonical(schema)).into(),
+    };
+    Shape { tools: all.finalize().into(), format }
 }
 
 /// Returns the head's hash, of which a step's id shows the first three bytes.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
 use freehold_wire::{Api, Request, requests};
-use freehold_workflow::{Marks, identify};
+use freehold_workflow::{Heads, Marks, Steps, identify};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -88,4 +88,32 @@ fn recorded_requests_fall_into_steps() {
     assert!(precision > 0.99, "{precision}");
     // One agent called with other tools, formats or repeated system turns is several steps here, so recall is low.
     assert!(recall > 0.5, "{recall}");
+}
+
+/// What is learned joins no two agents, and finds no fewer calls of one than the exact head does.
+#[test]
+fn recorded_agents_are_learned() {
+    let Some(recorded) = recorded() else { return };
+    let (steps, mut heads) = (Steps::new(1), Heads::default());
+    let (mut exact, mut learned, mut aliases) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for (framework, request) in &recorded {
+        let id = steps.identify(request, Marks::default(), &mut heads).step;
+        steps.learn(usize::MAX);
+        aliases.extend(steps.take_aliases().into_iter().map(|alias| (alias.from.to_string(), alias.to.to_string())));
+        if framework == "crewai"
+            && let Some((role, goal)) = role_goal(&request.system)
+        {
+            let site = (role.to_owned(), goal.to_owned());
+            exact.push((identify(request, Marks::default()).step, site.clone()));
+            learned.push((id, site));
+        }
+    }
+    for (id, _) in &mut learned {
+        if let Some(step) = aliases.get(id) {
+            id.clone_from(step);
+        }
+    }
+    let ((precision, recall), (_, recall_exact)) = (b_cubed(&learned), b_cubed(&exact));
+    println!("{} requests: precision {precision:.3}, recall {recall:.3} ({recall_exact:.3} exact)", learned.len());
+    assert!(precision >= 0.99 && recall >= recall_exact, "{precision} {recall} {recall_exact}");
 }

@@ -1,7 +1,7 @@
 //! Steps found by the head of the request.
 
 use freehold_wire::{Api, Message, Part, Request, ResponseFormat, Role, Sampling, Tool, ToolChoice};
-use freehold_workflow::{Heads, Marks, StepBy, identify};
+use freehold_workflow::{Heads, Marks, StepBy, Steps, identify};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -28,7 +28,7 @@ fn step(request: &Request) -> String {
     identity.step
 }
 
-fn with_system(text: &str) -> Request {
+pub(crate) fn with_system(text: &str) -> Request {
     Request { system: text.into(), ..bare(Api::OpenAiChat) }
 }
 
@@ -156,11 +156,13 @@ proptest! {
     /// More requests than are remembered, each of which comes again in an order that is drawn.
     #[test]
     fn remembered_heads_have_the_steps_that_hashing_finds(requests in prop::collection::vec(request(), 1..24), order in prop::collection::vec(0usize..24, 0..80)) {
-        let mut heads = Heads::default();
+        let (steps, mut heads) = (Steps::default(), Heads::default());
         for at in order {
             let mut request = requests[at % requests.len()].clone();
             if at % 5 == 0 { request.system.push('x'); }
-            prop_assert_eq!(heads.identify(&request, Marks::default()), identify(&request, Marks::default()));
+            let found = identify(&request, Marks::default());
+            prop_assert_eq!(&heads.identify(&request, Marks::default()), &found);
+            prop_assert_eq!(steps.identify(&request, Marks::default(), &mut heads), found);
         }
     }
 
