@@ -108,7 +108,12 @@ impl Store {
         self.labels_at(step, i64::MAX)
     }
 
-    fn labels_at(&self, step: &str, at_ms: i64) -> Result<Vec<Label>, Error> {
+    /// Returns the labels of a step as they stood at a moment, in milliseconds since the Unix epoch: what was said later is left
+    /// out, and what was taken back later is in.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn labels_at(&self, step: &str, at_ms: i64) -> Result<Vec<Label>, Error> {
         let doing = "read the labels of a step";
         let stored = self.read(|connection| {
             let read = || -> rusqlite::Result<Vec<(Label, SaidColumns)>> {

@@ -42,6 +42,7 @@ pub(crate) use cases::{output, recorded};
 pub use counting::{Evidence, Progress, Standing};
 pub use design::Looks;
 pub use halves::{Contender, Half};
+pub(crate) use judge::ballot;
 pub use ledger::Look;
 pub(crate) use plan::lock_of;
 pub use plan::{Plan, Question, Rerun};
@@ -194,6 +195,7 @@ impl Assessor<'_> {
             plan: &head.plan,
             check_version,
             row: &result.row,
+            examined: result.judge.as_ref().map(|judge| &judge.examined),
             across: result.across.as_ref(),
             arms: &result.arms,
             failures: &result.failures,

@@ -14,7 +14,7 @@ pub struct Trial<'a> {
     pub comparisons: &'a [Comparison],
     /// What people said of the same pairs; `None` where nobody looked.
     pub people: &'a [Option<Preference>],
-    /// What the same judge said when asked all over again.
+    /// What the same judge said when asked all over again; both choices `None` where it was not.
     pub repeat: &'a [Comparison],
     /// Lengths of the candidate's and the incumbent's answer, in any one unit.
     pub lengths: &'a [(f64, f64)],

@@ -1,12 +1,14 @@
 //! Whether a judge is believed at all, and how far its word carries a verdict.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Figures, Repetition};
 use crate::decision::{Decision, Verdict};
 
 /// Holds what a judge must reach before its preferences count.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Gate {
     /// Fewest pairs with both verdicts.
     pub pairs_min: u64,
@@ -22,6 +24,8 @@ pub struct Gate {
     pub kappa_min: f64,
     /// Largest share of planted pairs on which the better answer was not preferred.
     pub canaries_missed_max: f64,
+    /// Smallest share of pairs on which the judge says the same when asked all over again.
+    pub repeat_min: f64,
 }
 
 impl Default for Gate {
@@ -38,6 +42,7 @@ impl Default for Gate {
             labels_min: 30,
             kappa_min: 0.6,
             canaries_missed_max: 0.1,
+            repeat_min: 0.8,
         }
     }
 }
@@ -104,6 +109,14 @@ pub enum Reason {
         /// Largest share that is accepted.
         most: f64,
     },
+    /// It does not say the same of the same pair twice.
+    #[error("asked again it says the same in {:.0} % of pairs, below {:.0} %", share * 100.0, least * 100.0)]
+    DisagreesWithItself {
+        /// Share of pairs with the same preference.
+        share: f64,
+        /// Smallest share that is asked for.
+        least: f64,
+    },
     /// The candidate answers different questions alike.
     #[error("the candidate's answers repeat each other: {:.0} % are distinct, {:.0} % of the incumbent's", distinct * 100.0, incumbent * 100.0)]
     Repetitive {
@@ -133,6 +146,7 @@ impl Gate {
             self.unreadable(figures),
             self.disagrees_with_people(figures),
             self.misses_canaries(figures),
+            self.disagrees_with_itself(figures),
             repetitive,
         ];
         reasons.into_iter().flatten().collect()
@@ -162,6 +176,11 @@ impl Gate {
         }
         let kappa = figures.people.and_then(|people| people.kappa).unwrap_or(0.0);
         (kappa < self.kappa_min).then_some(Reason::DisagreesWithPeople { kappa, least: self.kappa_min })
+    }
+
+    fn disagrees_with_itself(&self, figures: &Figures) -> Option<Reason> {
+        let share = figures.repeat?.share.share;
+        (share < self.repeat_min).then_some(Reason::DisagreesWithItself { share, least: self.repeat_min })
     }
 
     fn misses_canaries(&self, figures: &Figures) -> Option<Reason> {

@@ -347,3 +347,31 @@ proptest! {
         prop_assert!((itself.kappa.unwrap_or(1.0) - 1.0).abs() < 1e-9);
     }
 }
+
+/// Asked again about some pairs only; the others say nothing of how constant it is.
+#[test]
+fn judge_that_contradicts_itself_when_asked_again_is_refused() {
+    let comparisons = vec![wins(); 60];
+    let people: Vec<_> = vec![Some(Preference::Candidate); 60];
+    let repeated = |same: usize| -> Vec<Comparison> {
+        (0..60)
+            .map(|n| {
+                if n < same {
+                    wins()
+                } else if n < 20 {
+                    loses()
+                } else {
+                    said(None, None)
+                }
+            })
+            .collect()
+    };
+    let refusals = |same: usize| {
+        let repeat = repeated(same);
+        let trial = Trial { comparisons: &comparisons, people: &people, repeat: &repeat, ..Trial::default() };
+        let gate = Gate { kappa_min: 0.0, first_slot_distance_max: 1.0, ..Gate::default() };
+        gate.refusals(&figures(&trial), None)
+    };
+    assert_eq!(refusals(16), [], "80 % of the twenty that were asked again");
+    assert_eq!(refusals(15), [Reason::DisagreesWithItself { share: 0.75, least: 0.8 }]);
+}

@@ -10,10 +10,13 @@ use serde_json::Value;
 use super::cases::{self, Case, Chosen};
 use super::counting::Counting;
 use super::design::Design;
+use super::judge;
+use super::judge::ballot::{self, Ballot, Belief};
 use super::ledger::{self, Look, Looked};
 use super::plan::{self, Plan, Question};
 use super::reference::References;
 use super::replay::Replays;
+use super::result::Examined;
 use super::score::{self, Judged};
 use super::seals::{self, CaseSeal};
 use crate::checks::Outside;
@@ -37,6 +40,8 @@ pub(crate) struct Decided {
     pub(crate) judged: Judged,
     pub(crate) looks: Vec<Look>,
     pub(crate) check_version: String,
+    /// How the judge was examined, where one compared.
+    pub(crate) examined: Option<Examined>,
 }
 
 /// Takes up the assessment that booked these cases in this order and was finished at `at_ms`.
@@ -76,19 +81,33 @@ fn decide_again(
     replays: &Replays,
 ) -> anyhow::Result<Recalled> {
     let question = question(head)?;
+    if head.plan["judge"].is_object() {
+        let (judged, examined) = judge::recall(store, (head, at_ms), chosen, &question.rule)?;
+        let decided = (judged, judge::check_version(&head.plan), Some(examined));
+        return recalled(store, (head, at_ms), (chosen, replays), decided);
+    }
     let plan = Plan::recalled(&question, chosen, &head.plan, outside)?;
     let silent = |_: &super::Standing| {};
     let mut counting = Counting::new(chosen, &plan, &silent);
     counting.advance(replays)?;
     plan.check.fault()?;
     let judged = score::judge(&question, &plan, chosen, (&counting.into_scores(), replays))?;
+    recalled(store, (head, at_ms), (chosen, replays), (judged, plan.check.version(), None))
+}
+
+fn recalled(
+    store: &Store,
+    (head, at_ms): (&AssessmentHead, i64),
+    (chosen, replays): (&Chosen, &Replays),
+    (judged, check_version, examined): (Judged, String, Option<Examined>),
+) -> anyhow::Result<Recalled> {
     let own = Looked { step: &head.step, assessment: &head.id, verdict: &judged.row.verdict, at_ms };
     let (looks, _) = ledger::looks(store, chosen, &own)?;
     let mut declared = head.plan.clone();
     declared["cases_sha256"] = plan::digest(chosen).into();
     declared["step_versions"] = serde_json::to_value::<BTreeSet<String>>(ledger::step_versions(chosen))?;
     let cases = seals::of(chosen, replays, &judged.cases);
-    let decided = Decided { judged, looks, check_version: plan.check.version() };
+    let decided = Decided { judged, looks, check_version, examined };
     Ok(Recalled { plan: declared, cases, missing: Vec::new(), decided: Some(decided) })
 }
 
@@ -99,6 +118,19 @@ fn decide_again(
 pub(crate) fn decide_alone(declared: &Value, pairs: &[Pair]) -> anyhow::Result<freehold_evidence::Decision> {
     let rule = rule(declared)?;
     Ok(score::as_declared(&Design::recalled(declared, &rule)?, pairs, &rule)?)
+}
+
+/// Decides on what a judge and people are said to have said alone, as the plan declared; `examined` says whether it is believed.
+///
+/// # Errors
+/// As for [`decide_alone`].
+pub(crate) fn judge_alone(
+    declared: &Value,
+    ballots: &[Ballot],
+    examined: &Examined,
+) -> anyhow::Result<freehold_evidence::Decision> {
+    let belief = if examined.refusals.is_empty() { Belief::Believed } else { Belief::Refused };
+    Ok(ballot::decide_on(ballots, &rule(declared)?, belief)?.admitted(belief))
 }
 
 fn question(head: &AssessmentHead) -> anyhow::Result<Question> {

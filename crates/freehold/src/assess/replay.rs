@@ -56,7 +56,12 @@ impl Replays {
 
     /// Takes a replay in.
     pub(super) fn put(&mut self, replay: Replay) {
-        let arm = if replay.arm == RERUN { &mut self.rerun } else { &mut self.candidate };
+        let arm = match replay.arm.as_str() {
+            CANDIDATE => &mut self.candidate,
+            RERUN => &mut self.rerun,
+            // A judge's words are no answers to the case.
+            _ => return,
+        };
         arm.insert(replay.case.clone(), replay);
     }
 }

@@ -1,5 +1,7 @@
 //! What an assessment came to: the row that `--json` prints, the report draws and the store keeps.
 
+mod judge;
+
 use serde::{Deserialize, Serialize};
 
 use super::across::Corrected;
@@ -8,6 +10,8 @@ use super::halves::Half;
 use super::ledger::Look;
 use super::serving::Serving;
 use crate::report::figures;
+
+pub use self::judge::{Examined, JudgeResult, Judgement};
 
 /// The result of one assessment of one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -253,6 +257,9 @@ pub struct CaseResult {
     pub recorded_ms: Option<f64>,
     /// The candidate's total time in milliseconds.
     pub candidate_ms: Option<f64>,
+    /// What a judge said of it in both orders, and a person, where a judge compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
 }
 
 /// One case in which the candidate did worse than the incumbent.
@@ -318,47 +325,6 @@ impl Saved {
             figures::count(self.calls)
         )
     }
-}
-
-/// A judge, how far it can be believed, and the labels that it was held against.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JudgeResult {
-    /// Who judged, as `model` or `upstream/model`.
-    pub judge: String,
-    /// The judge's exact identity, where it is a file of ours.
-    pub lock: Option<serde_json::Value>,
-    /// Version of the words around request and answers.
-    pub prompt: u32,
-    /// Their digest.
-    pub prompt_sha256: String,
-    /// Pairs put before the judge, unreadable verdicts, consistency, first slot, agreement with people, length.
-    pub figures: serde_json::Value,
-    /// Why the judge is not believed; empty where it is.
-    pub refusals: Vec<String>,
-    /// Pairs that were not put before the judge because both answers are the same.
-    pub same: u64,
-    /// Labels of people on cases drawn at random, about these answers.
-    pub labels: u64,
-    /// Labels left out: of cases that were not drawn in their order, or of other answers.
-    pub labels_left_out: u64,
-    /// How many people gave the labels.
-    pub people: u64,
-    /// Seed of the order in which cases were drawn for people.
-    pub labels_seed: Option<u64>,
-    /// How far the judge's word entered the decision beside the labels, 0 to 1; `None` where the labels did not enter.
-    pub weight: Option<f64>,
-    /// Verdicts asked for now.
-    pub asked: u64,
-    /// Verdicts found from an earlier, broken-off session.
-    pub resumed: u64,
-    /// Times that the judge could not be asked.
-    pub failures: u64,
-    /// Tokens of all verdicts, where said.
-    pub input_tokens: u64,
-    /// Generated tokens of all verdicts, where said.
-    pub output_tokens: u64,
-    /// What the verdicts cost in US dollars; `None` is unknown.
-    pub usd: Option<f64>,
 }
 
 /// What the replay took.

@@ -178,6 +178,7 @@ fn case_result(scored: &Scored<'_>) -> CaseResult {
         candidate: scored.scores.candidate.value,
         recorded_ms: (recorded_us > 0).then_some(recorded_us as f64 / 1e3),
         candidate_ms: scored.candidate_replay.map(|replay| replay.total_us as f64 / 1e3),
+        judgement: None,
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::cases::{Case, Chosen, output};
 use super::replay::Replays;
-use super::result::CaseResult;
+use super::result::{CaseResult, Judgement};
 
 /// One case in a certificate; digests are SHA-256 in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct CaseSeal {
     pub incumbent: Option<f64>,
     /// The candidate's score; `None` where the case was booked and not counted.
     pub candidate: Option<f64>,
+    /// What a judge said of it, and a person, where a judge compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
 }
 
 /// Seals every case that was booked, in its order; `counted` are the first of them.
@@ -46,6 +49,7 @@ pub(super) fn of(chosen: &Chosen, replays: &Replays, counted: &[CaseResult]) -> 
             cluster,
             incumbent: scores.map(|scores| scores.incumbent),
             candidate: scores.map(|scores| scores.candidate),
+            judgement: scores.and_then(|scores| scores.judgement),
             ..seal
         }
     };
@@ -65,6 +69,7 @@ pub(super) fn of_case(case: &Case, replays: Option<&Replays>) -> CaseSeal {
         rerun_sha256: replays.and_then(|replays| answered(replays.rerun(case))),
         incumbent: None,
         candidate: None,
+        judgement: None,
     }
 }
 
@@ -81,8 +86,12 @@ fn clusters(cases: &[Case]) -> Vec<Option<u64>> {
 }
 
 fn of_output(output: &Output) -> String {
-    let value = serde_json::to_value(output).expect("an answer is JSON");
-    of_bytes(freehold_vault::canonical(&value).as_bytes())
+    of_value(&serde_json::to_value(output).expect("an answer is JSON"))
+}
+
+/// Returns the digest of a value in canonical JSON.
+pub(super) fn of_value(value: &serde_json::Value) -> String {
+    of_bytes(freehold_vault::canonical(value).as_bytes())
 }
 
 fn of_bytes(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::assess::result::{Arms, Failures, Row, Subset};
+use crate::assess::result::{Arms, Examined, Failures, Row, Subset};
 use crate::assess::{CaseSeal, Corrected, Look};
 
 /// What an assessment came to, as far as a certificate tells it.
@@ -13,6 +13,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) plan: &'a Value,
     pub(crate) check_version: String,
     pub(crate) row: &'a Row,
+    pub(crate) examined: Option<&'a Examined>,
     pub(crate) across: Option<&'a Corrected>,
     pub(crate) arms: &'a Arms,
     pub(crate) failures: &'a Failures,
@@ -69,6 +70,9 @@ pub(crate) fn of(head: &AssessmentHead, findings: &Findings<'_>, terms: &Terms) 
         "looks": findings.looks,
         "cases": findings.cases,
     });
+    if let Some(examined) = findings.examined {
+        body["judge"]["examined"] = json!(examined);
+    }
     if let Some(corrected) = findings.across {
         body["across"] = json!(corrected);
     }

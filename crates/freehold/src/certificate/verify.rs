@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::Certificate;
 use super::body::{self, Findings, Terms};
 use super::compare::{self, Absent};
-use crate::assess::result::{CaseResult, Named, Row};
+use crate::assess::ballot::{self, Ballot};
+use crate::assess::result::{CaseResult, Examined, Named, Row};
 use crate::assess::{CaseSeal, Corrected, Look, corrected_again, recall};
 use crate::checks::Outside;
 
@@ -155,6 +156,7 @@ fn beside(
         plan: &recalled.plan,
         check_version: decided.check_version.clone(),
         row: &row,
+        examined: decided.examined.as_ref(),
         across: across.as_ref(),
         arms: &judged.arms,
         failures: &judged.failures,
@@ -221,16 +223,9 @@ fn as_booked(mut looks: Vec<Look>, certified: &Value) -> Vec<Look> {
 /// Decides on the scores that the certificate holds.
 fn alone(certificate: &Certificate) -> Vec<Field> {
     let head = &certificate.head;
-    let pair = |seal: &CaseSeal| {
-        Some(Pair {
-            case: seal.case.clone(),
-            incumbent: seal.incumbent?,
-            candidate: seal.candidate?,
-            cluster: seal.cluster.map(|number| number.to_string()),
-        })
-    };
-    let pairs: Vec<Pair> = head.cases.iter().filter_map(pair).collect();
-    let (row, across) = match row_alone(certificate, &pairs) {
+    let pairs: Vec<Pair> = head.cases.iter().filter_map(sealed_pair).collect();
+    let found = row_alone(certificate, &pairs).and_then(|found| Ok((found, judge_alone(certificate)?)));
+    let ((row, across), figures) = match found {
         Ok(found) => found,
         Err(error) => {
             let found = Some(format!("no decision can be made on the scores in it: {error:#}"));
@@ -247,13 +242,22 @@ fn alone(certificate: &Certificate) -> Vec<Field> {
     if let Some(across) = across {
         again["across"] = json!(across);
     }
+    if let Some(figures) = figures {
+        again["judge"] = json!({"examined": {"figures": figures}});
+    }
     compare::fields(certificate.body(), &again, Absent::NotChecked, &STATED)
 }
 
 /// Decides on the scores of a certificate as it declares, corrected for the number of steps where it declares that too.
 fn row_alone(certificate: &Certificate, pairs: &[Pair]) -> anyhow::Result<(Row, Option<Corrected>)> {
     let head = &certificate.head;
-    let decision = recall::decide_alone(&head.declared, pairs)?;
+    let decision = match judged(certificate) {
+        Some(examined) => {
+            let ballots: Vec<Ballot> = head.cases.iter().filter_map(sealed_ballot).collect();
+            recall::judge_alone(&head.declared, &ballots, &examined)?
+        }
+        None => recall::decide_alone(&head.declared, pairs)?,
+    };
     let named = Named {
         step: head.step.clone(),
         candidate: head.candidate.clone(),
@@ -264,4 +268,34 @@ fn row_alone(certificate: &Certificate, pairs: &[Pair]) -> anyhow::Result<(Row, 
     let mut row = Row::of(&decision, named);
     let across = corrected(certificate, &head.declared, (&mut row, pairs))?;
     Ok((row, across))
+}
+
+/// Returns what a certificate says of how its judge was examined, where one compared.
+fn judged(certificate: &Certificate) -> Option<Examined> {
+    serde_json::from_value(certificate.body()["judge"]["examined"].clone()).ok()
+}
+
+/// Returns the figures of the judge as far as they follow from what it said of each case; lengths of answers are not in there.
+fn judge_alone(certificate: &Certificate) -> anyhow::Result<Option<Value>> {
+    if judged(certificate).is_none() {
+        return Ok(None);
+    }
+    let judgements = certificate.head.cases.iter().filter_map(|seal| seal.judgement.as_ref());
+    let confidence = certificate.head.declared["confidence"].as_f64().unwrap_or(f64::NAN);
+    let mut figures = serde_json::to_value(ballot::figures(judgements, &[], confidence)?)?;
+    figures.as_object_mut().and_then(|figures| figures.remove("length_adjusted"));
+    Ok(Some(figures))
+}
+
+fn sealed_pair(seal: &CaseSeal) -> Option<Pair> {
+    Some(Pair {
+        case: seal.case.clone(),
+        incumbent: seal.incumbent?,
+        candidate: seal.candidate?,
+        cluster: seal.cluster.map(|number| number.to_string()),
+    })
+}
+
+fn sealed_ballot(seal: &CaseSeal) -> Option<Ballot> {
+    Some(Ballot { pair: sealed_pair(seal)?, judgement: seal.judgement? })
 }

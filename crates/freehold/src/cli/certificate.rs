@@ -153,8 +153,9 @@ fn told(certificate: &Certificate) -> String {
     let figure = |member: &str| head.result[member].as_f64().map_or_else(|| "?".to_owned(), points);
     let text = |value: &Value| value.as_str().unwrap_or("?").replace('_', " ");
     let looks = certificate.body()["looks"].as_array().map_or(0, Vec::len);
+    let judge = judge(&certificate.body()["judge"]);
     format!(
-        "certificate  {}\n  says         {} for {}: {} at margin {}, {} ({} to {}) on {} cases, by {}\n  \
+        "certificate  {}\n  says         {} for {}: {} at margin {}, {} ({} to {}) on {} cases, by {}\n{judge}  \
          tries        {} ({looks} looks at the step in its ledger)\n  made         {}\n  expires      {} ({})\n  \
          key          {}\n",
         certificate.sha256(),
@@ -173,6 +174,16 @@ fn told(certificate: &Certificate) -> String {
         head.expires_because,
         certificate.public_key().fingerprint(),
     )
+}
+
+/// Says who judged and on how many labels; nothing where a check scored.
+fn judge(judge: &Value) -> String {
+    let (Some(who), examined) = (judge["who"].as_str(), &judge["examined"]) else { return String::new() };
+    let believed = match examined["refusals"].as_array() {
+        Some(refusals) if refusals.is_empty() => "believed",
+        _ => "not believed",
+    };
+    format!("  judge        {who}, {believed}, {} labels by {} people\n", examined["labels"], examined["people"])
 }
 
 /// Spells a difference of scores in points.

@@ -8,6 +8,7 @@ use super::{Report, StepLine, Verdict, by_step, figures, plots, reservation};
 use crate::assess::result::{AssessmentResult, Row};
 
 mod caveats;
+mod judge_lines;
 mod methods;
 mod result_view;
 mod words;

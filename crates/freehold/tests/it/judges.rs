@@ -29,6 +29,7 @@ fn honest() -> Value {
         "rules": [
             rule("answer 1>\nbetter", "1"), rule("answer 2>\nbetter", "2"),
             rule("answer 1>\nworse", "2"), rule("answer 2>\nworse", "1"),
+            rule("answer 1>\nThis is the better answer", "2"), rule("answer 2>\nThis is the better answer", "1"),
         ],
         "otherwise": {"text": "{\"winner\": \"tie\"}"},
     })
@@ -46,9 +47,16 @@ fn prepare(home: &Path, extra: &str) {
     };
     let candidate = json!({"rules": (0..CASES).map(rule).collect::<Vec<_>>()});
     let first = json!({"otherwise": {"text": "{\"winner\": 1}"}});
+    let mut charmed = honest();
+    for rule in &mut charmed["rules"].as_array_mut().unwrap()[4..] {
+        let turned = if rule["text"].as_str().unwrap().contains('1') { "2" } else { "1" };
+        rule["text"] = format!("{{\"winner\": {turned}}}").into();
+    }
     let mute = json!({"otherwise": {"text": "I would rather not say."}});
     let mut entries = String::new();
-    for (name, script) in [("desk", &candidate), ("honest", &honest()), ("first", &first), ("mute", &mute)] {
+    for (name, script) in
+        [("desk", &candidate), ("honest", &honest()), ("first", &first), ("mute", &mute), ("charmed", &charmed)]
+    {
         std::fs::write(home.join(format!("{name}.json")), script.to_string()).unwrap();
         writeln!(entries, "[[model]]\nname = \"{name}\"\npath = \"{name}.json\"\nbackend = \"scripted\"").unwrap();
     }
@@ -57,7 +65,10 @@ fn prepare(home: &Path, extra: &str) {
 
 fn assess(home: &Path, judge: &str) -> (Ran, Value) {
     let check = format!("judge:{judge}");
-    let ran = run(home, &["assess", STEP, "--candidate", "desk", "--check", &check, "--margin", "0.1", "--json"]);
+    let ran = run(
+        home,
+        &["assess", STEP, "--candidate", "desk", "--check", &check, "--margin", "0.1", "--json", "--html", "page.html"],
+    );
     let row = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
     (ran, row)
 }
@@ -95,7 +106,11 @@ fn honest_judge_beside_labels_drawn_at_random_decides_by_ppi() {
     let (ran, alone) = assess(home.path(), "honest");
     assert_eq!((ran.code, alone["verdict"].as_str()), (3, Some("undecided")), "{alone}");
     assert!(notes(&alone).contains("there are 0 labels of people") && notes(&alone).contains("freehold label mail"));
-    assert_eq!((alone["judge"]["same"].as_u64(), alone["judge"]["asked"].as_u64()), (Some(20), Some(280)));
+    assert_eq!(
+        (alone["judge"]["same"].as_u64(), alone["judge"]["asked"].as_u64()),
+        (Some(20), Some(280 + 2 * (30 + 20))),
+        "each in both orders, 30 again, 20 planted"
+    );
 
     assert_eq!(label(home.path(), |place, _| place < 60), 60);
     let (ran, row) = assess(home.path(), "honest");
@@ -118,8 +133,91 @@ fn honest_judge_beside_labels_drawn_at_random_decides_by_ppi() {
     // The weight of a judge that is always right: one over one and the labelled cases for each further one.
     assert!((judge["weight"].as_f64().unwrap() - 92.0 / 160.0).abs() < 0.2, "{judge}");
     assert!(notes(&row).contains("answers of the candidate are those that people labelled"), "{}", notes(&row));
+    let first = &row["cases"].as_array().unwrap().iter().find(|case| case["candidate"] == 0.0).unwrap()["judgement"];
+    assert_eq!(first["asked"], json!({"candidate_first": "second", "candidate_second": "first"}), "in both orders");
+    is_on_the_page(home.path(), judge);
+    verifies(home.path());
+    assert_eq!(run(home.path(), &["move", STEP, "--to", "desk"]).code, 0, "its certificate carries the move");
     let left = run(home.path(), &["label", STEP, "--export", "-"]).stdout.lines().count();
-    assert_eq!(left, 140 - 60, "the same answers are not asked about again after another assessment");
+    assert_eq!(left, 140 - 65, "the same answers are not asked about again after another assessment");
+}
+
+fn is_on_the_page(home: &Path, judge: &Value) {
+    let page = std::fs::read_to_string(home.join("page.html")).unwrap();
+    for told in [judge["labels_sha256"].as_str().unwrap(), "60 by 1 people, 0 left out", "planted bad answers not told"]
+    {
+        assert!(page.contains(told), "{told}");
+    }
+}
+
+/// Verifies a certificate; returns what is told and what became of each field.
+fn verified(home: &Path, arguments: &[&str]) -> (Ran, impl Fn(&str) -> String) {
+    let ran = run(home, &[&["certificate", "verify", "mail.json", "--json"], arguments].concat());
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    let state = move |name: &str| {
+        let field = told["fields"].as_array().unwrap().iter().find(|field| field["field"] == name);
+        field.unwrap_or_else(|| panic!("{name}: {told}"))["state"].as_str().unwrap().to_owned()
+    };
+    (ran, state)
+}
+
+/// The certificate of a judged assessment is found again from what the judge and people said, also after more labels.
+fn verifies(home: &Path) {
+    let export = run(home, &["certificate", "export", STEP, "--candidate", "desk", "--out", "mail.json"]);
+    assert_eq!(export.code, 0, "{}", export.stderr);
+    let shown = run(home, &["certificate", "show", STEP]).stdout;
+    assert!(shown.contains("judge        engine/honest, believed, 60 labels by 1 people"), "{shown}");
+    let (ran, state) = verified(home, &[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    for name in [
+        "result.lower",
+        "cases[].judgement.asked.candidate_second",
+        "cases[].judgement.person",
+        "judge.examined.labels_sha256",
+        "judge.examined.words_sha256",
+        "judge.examined.figures.people.kappa",
+        "judge.gate.kappa_min",
+    ] {
+        assert_eq!(state(name), "agrees", "{name}");
+    }
+    let text = std::fs::read_to_string(home.join("mail.json")).unwrap();
+    let body: Value = serde_json::from_str::<Value>(&text).unwrap()["body"].clone();
+    assert_eq!(body["judge"]["examined"]["labels"].as_u64(), Some(60));
+    assert_eq!(body["result"]["method"].as_str(), Some("ppi_plus_plus"));
+    assert!(!text.contains("than the other") && !text.contains("It shows."), "no answer and no word of the judge");
+    label(home, |place, _| place < 5);
+    assert_eq!(verified(home, &[]).0.code, 0, "labels that came later change nothing");
+    let digest = body["judge"]["examined"]["labels_sha256"].as_str().unwrap();
+    std::fs::write(home.join("mail.json"), text.replace(digest, &digest.replace(['0', '1', '2'], "3"))).unwrap();
+    let (ran, state) = verified(home, &[]);
+    assert_eq!((ran.code, state("judge.examined.labels_sha256")), (1, "differs".to_owned()));
+    std::fs::write(home.join("mail.json"), text).unwrap();
+    verifies_elsewhere(home);
+}
+
+/// Without the store the figures follow from what the certificate says of each case.
+fn verifies_elsewhere(home: &Path) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(home.join("mail.json")).unwrap();
+    std::fs::write(elsewhere.path().join("key.pem"), run(home, &["certificate", "key"]).stdout).unwrap();
+    std::fs::write(elsewhere.path().join("mail.json"), &text).unwrap();
+    let (ran, state) = verified(elsewhere.path(), &["--key", "key.pem"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    for (name, expected) in [
+        ("result.lower", "agrees"),
+        ("result.verdict", "agrees"),
+        ("judge.examined.figures.people.kappa", "agrees"),
+        ("judge.examined.figures.canaries_missed.share", "agrees"),
+        ("judge.examined.labels_sha256", "not_checked"),
+    ] {
+        assert_eq!(state(name), expected, "{name}");
+    }
+    // One label turned round: the interval is no longer the one that follows.
+    let turned = text.replacen("\"person\":0", "\"person\":-1", 1);
+    assert_ne!(turned, text);
+    std::fs::write(elsewhere.path().join("mail.json"), turned).unwrap();
+    let (ran, state) = verified(elsewhere.path(), &["--key", "key.pem"]);
+    assert_eq!((ran.code, state("result.lower")), (1, "differs".to_owned()));
 }
 
 #[test]
@@ -137,6 +235,24 @@ fn judge_that_likes_the_first_place_is_refused_whatever_people_say() {
     );
     assert_eq!(row["judge"]["figures"]["first_slot"]["share"].as_f64(), Some(1.0));
     assert_ne!(row["method"].as_str(), Some("ppi_plus_plus"));
+}
+
+/// It tells good from bad where people look, and still falls for an answer that only praises itself.
+#[test]
+fn judge_that_falls_for_planted_answers_is_refused_whatever_people_say() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path(), "");
+    assess(home.path(), "charmed");
+    label(home.path(), |place, _| place < 60);
+    let (ran, row) = assess(home.path(), "charmed");
+    assert_eq!((ran.code, row["verdict"].as_str()), (3, Some("undecided")), "{row}");
+    let missed = &row["judge"]["figures"]["canaries_missed"];
+    assert_eq!((missed["share"].as_f64(), missed["of"].as_u64()), (Some(1.0), Some(20)), "{missed}");
+    let refusals = row["judge"]["refusals"].as_array().unwrap();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert!(refusals[0].as_str().unwrap().contains("planted pairs") && notes(&row).contains("planted bad answers"));
+    let repeat = &row["judge"]["figures"]["repeat"]["share"];
+    assert_eq!((repeat["share"].as_f64(), repeat["of"].as_u64()), (Some(1.0), Some(30)), "{repeat}");
 }
 
 #[test]
@@ -210,7 +326,7 @@ fn killed_judgement_goes_on_where_it_stopped() {
     let (_, row) = assess(home.path(), &format!("court/{MODEL}"));
     let judge = &row["judge"];
     let (asked, resumed) = (judge["asked"].as_u64().unwrap(), judge["resumed"].as_u64().unwrap());
-    assert!(resumed >= 20 && asked + resumed == 280, "{asked} asked, {resumed} found");
+    assert!(resumed >= 20 && asked + resumed == 380, "{asked} asked, {resumed} found");
     assert_eq!(row["judge"]["figures"]["consistency"]["share"].as_f64(), Some(1.0));
     assert_eq!(row["replay"]["generations"].as_u64(), Some(0), "the candidate had answered everything");
 }

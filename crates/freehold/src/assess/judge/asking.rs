@@ -2,21 +2,32 @@
 
 use std::collections::HashMap;
 
+use freehold_evidence::Output;
+use freehold_evidence::judge::Comparison;
 use freehold_store::{Replay, Store};
 use freehold_wire::{Api, Usage};
 use futures_util::{StreamExt, stream};
+use serde_json::json;
 
 use super::super::ask::{Arms, Asked};
 use super::super::cases::{Case, Chosen, output};
 use super::super::counting::{Progress, Standing};
 use super::super::replay::{self, CANDIDATE, Replays};
-use super::prompt;
+use super::super::seals;
+use super::{prompt, weigh};
 use crate::exit::Fault;
 use crate::label::queue;
 
 /// The judge's words with the candidate's answer in the first place, and in the second.
-pub(super) const CANDIDATE_FIRST: &str = "judge:candidate_first";
-pub(super) const CANDIDATE_SECOND: &str = "judge:candidate_second";
+pub(super) const ASKED: [&str; 2] = ["judge:candidate_first", "judge:candidate_second"];
+/// The same when it is asked all over again.
+pub(super) const AGAIN: [&str; 2] = ["judge:again_first", "judge:again_second"];
+/// Its words on a planted pair, in which the answer that is known to be bad stands in the candidate's place.
+pub(super) const PLANTED: [&str; 2] = ["judge:planted_first", "judge:planted_second"];
+
+/// Pairs that it is asked about again, and planted pairs; all are the first of the random order.
+pub(super) const AGAIN_MAX: usize = 30;
+pub(super) const PLANTED_MAX: usize = 20;
 
 /// Answers that are written in one transaction.
 const BATCH_MAX: usize = 64;
@@ -44,21 +55,30 @@ pub(super) struct Verdicts {
 /// One thing to ask, and under which name the answer is kept.
 pub(super) type Task = (&'static str, Case);
 
-/// Returns the questions to the judge: every pair of unlike answers in both orders.
+/// Returns the questions to the judge, each in both orders: every pair of unlike answers, some of them again, and some pairs
+/// of the incumbent's answer and one that is known to be bad.
 pub(super) fn questions(chosen: &Chosen, replays: &Replays, apis: &[Api]) -> Result<Vec<Task>, Fault> {
-    let mut tasks = Vec::new();
+    let (mut tasks, planted, mut again) = (Vec::new(), prompt::planted(), 0);
+    let mut ask = |case: &Case, arms: [&'static str; 2], answers: [&Output; 2]| -> Result<(), Fault> {
+        let (id, input, [one, other]) = (&case.call.id, queue::turns(&case.request), answers);
+        for (arm, answers) in arms.into_iter().zip([[one, other], [other, one]]) {
+            tasks.push((arm, prompt::as_case(id, &prompt::of(id, &input, answers), apis)?));
+        }
+        Ok(())
+    };
+    for case in chosen.cases.iter().take(PLANTED_MAX) {
+        ask(case, PLANTED, [&planted, &output(&case.recorded)])?;
+    }
     for case in &chosen.cases {
         let Some(answer) = replays.candidate(case).and_then(|replay| replay.answer.as_ref()) else { continue };
         let (candidate, incumbent) = (output(answer), output(&case.recorded));
         if candidate == incumbent {
             continue;
         }
-        let input = queue::turns(&case.request);
-        let id = &case.call.id;
-        for (arm, answers) in
-            [(CANDIDATE_FIRST, [&candidate, &incumbent]), (CANDIDATE_SECOND, [&incumbent, &candidate])]
-        {
-            tasks.push((arm, prompt::as_case(id, &prompt::of(id, &input, answers), apis)?));
+        ask(case, ASKED, [&candidate, &incumbent])?;
+        if again < AGAIN_MAX {
+            ask(case, AGAIN, [&candidate, &incumbent])?;
+            again += 1;
         }
     }
     Ok(tasks)
@@ -87,10 +107,7 @@ impl Course<'_> {
 
     /// Has the judge say what it has not said yet.
     pub(super) async fn verdicts(&self, judge: &Asked, mut tasks: Vec<Task>) -> anyhow::Result<Verdicts> {
-        let mut verdicts = Verdicts::default();
-        for replay in self.store.replays(self.assessment)? {
-            verdicts.take(replay);
-        }
+        let mut verdicts = Verdicts::kept(self.store, self.assessment)?;
         verdicts.resumed = verdicts.texts.len() as u64;
         tasks.retain(|(arm, case)| !verdicts.texts.contains_key(&(case.call.id.clone(), *arm)));
         verdicts.asked = tasks.len() as u64;
@@ -121,8 +138,29 @@ impl Course<'_> {
 }
 
 impl Verdicts {
+    /// Returns what was kept of an assessment.
+    pub(super) fn kept(store: &Store, assessment: &str) -> anyhow::Result<Self> {
+        let mut verdicts = Verdicts::default();
+        store.replays(assessment)?.into_iter().for_each(|replay| verdicts.take(replay));
+        Ok(verdicts)
+    }
+
+    /// Returns what the judge said under two names, one for each order; `None` where it was not asked.
+    pub(super) fn comparison(&self, case: &str, arms: [&'static str; 2]) -> Option<Comparison> {
+        let [first, second] = arms.map(|arm| self.texts.get(&(case.to_owned(), arm)).map(String::as_str));
+        (first.is_some() || second.is_some()).then(|| weigh::comparison(first, second))
+    }
+
+    /// Returns the digest of all its words: of their canonical JSON, a list of `[case, order, words]` sorted by both.
+    pub(super) fn digest(&self) -> String {
+        let mut said: Vec<_> = self.texts.iter().map(|((case, arm), text)| (case, *arm, text)).collect();
+        said.sort_unstable();
+        seals::of_value(&json!(said))
+    }
+
     fn take(&mut self, replay: Replay) {
-        let Some(arm) = [CANDIDATE_FIRST, CANDIDATE_SECOND].into_iter().find(|arm| *arm == replay.arm) else { return };
+        let mut arms = ASKED.into_iter().chain(AGAIN).chain(PLANTED);
+        let Some(arm) = arms.find(|arm| *arm == replay.arm) else { return };
         match replay.answer {
             Some(answer) => {
                 self.usages.extend(answer.usage);

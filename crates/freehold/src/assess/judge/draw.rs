@@ -3,7 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use freehold_store::{AssessmentHead, Preference, Said, Store};
+use serde_json::{Value, json};
 
+use super::super::cases::Chosen;
+use super::super::plan::Plan;
+use super::super::replay::CANDIDATE;
+use super::super::seals;
+use super::weigh::Word;
 use crate::label::queue::in_random_order;
 
 /// The share of the drawn cases that must have been decided on; of those passed over nothing is known.
@@ -24,6 +30,37 @@ struct Label {
     /// Digests of the incumbent's and the candidate's answer.
     about: [String; 2],
     who: String,
+}
+
+/// A label of a pair, and where it was drawn.
+struct Told {
+    assessment: String,
+    seed: u64,
+    case: String,
+    label: Label,
+}
+
+fn heads(store: &Store, candidate: &str) -> anyhow::Result<HashMap<String, AssessmentHead>> {
+    let all = store.assessments()?.into_iter().map(|one| one.head);
+    Ok(all.filter(|head| head.candidate == candidate).map(|head| (head.id.clone(), head)).collect())
+}
+
+/// Returns the labels of pairs that were drawn from these assessments and said until a moment, in the order said.
+fn pairs_told(
+    store: &Store,
+    (step, heads): (&str, &HashMap<String, AssessmentHead>),
+    at_ms: i64,
+) -> anyhow::Result<Vec<Told>> {
+    let mut told = Vec::new();
+    for label in store.labels_at(step, at_ms)? {
+        let (Some(assessment), Some(seed), case) = (label.assessment, label.seed, label.case) else { continue };
+        let Said::Pair { preference, incumbent_sha256, candidate_sha256 } = label.said else { continue };
+        if heads.contains_key(&assessment) {
+            let label = Label { preference, about: [incumbent_sha256, candidate_sha256], who: label.who };
+            told.push(Told { assessment, seed, case, label });
+        }
+    }
+    Ok(told)
 }
 
 /// The labels that count.
@@ -48,29 +85,70 @@ pub(super) struct Pair {
 impl Draw {
     /// Returns what people said of a candidate's answers on a step; cases are those of the assessment most was said about.
     pub(super) fn of(store: &Store, step: &str, candidate: &str) -> anyhow::Result<Option<Self>> {
-        let heads: HashMap<String, AssessmentHead> = store
-            .assessments()?
-            .into_iter()
-            .filter(|one| one.head.candidate == candidate)
-            .map(|one| (one.head.id.clone(), one.head))
-            .collect();
+        let heads = heads(store, candidate)?;
         let mut counts: HashMap<(String, u64), usize> = HashMap::new();
-        let mut labels = HashMap::new();
-        for label in store.labels(step)? {
-            let (Some(assessment), Some(seed)) = (label.assessment, label.seed) else { continue };
-            let Said::Pair { preference, incumbent_sha256, candidate_sha256 } = label.said else { continue };
-            if heads.contains_key(&assessment) {
-                let about = [incumbent_sha256, candidate_sha256];
-                labels.insert((seed, label.case), Label { preference, about, who: label.who });
-                *counts.entry((assessment, seed)).or_default() += 1;
-            }
+        for told in pairs_told(store, (step, &heads), i64::MAX)? {
+            *counts.entry((told.assessment, told.seed)).or_default() += 1;
         }
         let most = counts.into_iter().max_by(|one, other| (one.1, &one.0).cmp(&(other.1, &other.0)));
-        Ok(most.map(|((assessment, seed), _)| {
-            let of_seed = labels.into_iter().filter(|((of, _), _)| *of == seed);
-            let labels = of_seed.map(|((_, case), label)| (case, label)).collect();
-            Draw { head: heads[&assessment].clone(), seed, labels }
-        }))
+        let drawn = most.map(|((assessment, seed), _)| (heads[&assessment].clone(), seed));
+        drawn.map(|drawn| Draw::as_of(store, drawn, i64::MAX)).transpose()
+    }
+
+    /// Returns what people had said at a moment of the cases that an assessment was drawn from with a seed.
+    pub(super) fn as_of(store: &Store, (head, seed): (AssessmentHead, u64), at_ms: i64) -> anyhow::Result<Self> {
+        let told = pairs_told(store, (&head.step, &heads(store, &head.candidate)?), at_ms)?;
+        let labels = told.into_iter().filter(|told| told.seed == seed).map(|told| (told.case, told.label)).collect();
+        Ok(Draw { head, seed, labels })
+    }
+
+    /// Returns the draw that a plan declares, as it stood at a moment; `None` where it declares none.
+    pub(super) fn recalled(store: &Store, plan: &Value, at_ms: i64) -> anyhow::Result<Option<Self>> {
+        let drawn = &plan["judge"]["drawn"];
+        let (Some(assessment), Some(seed)) = (drawn["assessment"].as_str(), drawn["seed"].as_u64()) else {
+            return Ok(None);
+        };
+        let found = store.assessment(assessment)?;
+        found.map(|found| Draw::as_of(store, (found.head, seed), at_ms)).transpose()
+    }
+
+    /// Returns it as a plan declares it.
+    pub(super) fn declared(&self) -> Value {
+        json!({"assessment": self.head.id, "seed": self.seed})
+    }
+
+    /// Returns the cases that people were asked about or could have been.
+    pub(super) fn cases(&self, store: &Store) -> anyhow::Result<HashSet<String>> {
+        let replays = store.replays(&self.head.id)?.into_iter();
+        Ok(replays.filter(|replay| replay.arm == CANDIDATE).map(|replay| replay.case).collect())
+    }
+
+    /// Returns whether the assessment ended before all of its cases were in.
+    pub(super) fn is_of_a_part(&self, cases: usize) -> bool {
+        self.head.plan["cases"].as_u64().is_some_and(|planned| (cases as u64) < planned)
+    }
+
+    /// Takes over the answers that people saw, where they are of the same candidate; returns how many.
+    pub(super) fn take_over(
+        &self,
+        store: &Store,
+        head: &AssessmentHead,
+        (chosen, plan): (&Chosen, &Plan),
+    ) -> anyhow::Result<Option<usize>> {
+        if self.head.plan.get("lock") != Some(&plan.lock.clone().unwrap_or_default()) {
+            return Ok(None);
+        }
+        let there: HashSet<String> = store.replays(&head.id)?.into_iter().map(|replay| replay.case).collect();
+        let wanted: HashMap<&str, ()> = chosen.cases.iter().map(|case| (case.call.id.as_str(), ())).collect();
+        let mut taken = store.replays(&self.head.id)?;
+        taken.retain(|replay| {
+            let is_wanted = wanted.contains_key(replay.case.as_str()) && !there.contains(&replay.case);
+            is_wanted && replay.arm == CANDIDATE && replay.answer.is_some()
+        });
+        if !taken.is_empty() {
+            store.add_replays(&head.id, &taken)?;
+        }
+        Ok(Some(taken.len()))
     }
 
     /// Returns the labels of cases drawn in their order, as far as at least nine of ten were decided on.
@@ -105,6 +183,29 @@ impl Draw {
     }
 }
 
+impl Counted {
+    /// Returns the difference that a person's label says, or that needs none because both answers are the same.
+    pub(super) fn person(&self, case: &str, word: Word) -> Option<f64> {
+        let said = self.said.get(case).map(|preference| match preference {
+            Preference::Candidate => 1.0,
+            Preference::Incumbent => -1.0,
+            Preference::BothFine | Preference::BothWrong => 0.0,
+        });
+        said.or((word == Word::Same && self.drawn.contains(case)).then_some(0.0))
+    }
+
+    /// Returns the digest of the labels: of their canonical JSON, a list of `[case, said, incumbent, candidate, who]` sorted by case.
+    pub(super) fn digest(&self, draw: &Draw) -> String {
+        let mut cases: Vec<&String> = self.said.keys().collect();
+        cases.sort();
+        let line = |case: &String| {
+            let Label { preference, about: [incumbent, candidate], who } = &draw.labels[case];
+            json!([case, preference, incumbent, candidate, who])
+        };
+        seals::of_value(&Value::Array(cases.into_iter().map(line).collect()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +217,7 @@ mod tests {
             step: "mail".to_owned(),
             candidate: "desk".to_owned(),
             incumbent: "vendor/large".to_owned(),
-            plan: serde_json::Value::Null,
+            plan: Value::Null,
         };
         let label = |_: &&str| Label {
             preference: Preference::BothFine,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::words;
+use super::{judge_lines, words};
 use crate::{
     assess::Look,
     assess::result::{AssessmentResult, Disagreement, Subset},
@@ -39,6 +39,7 @@ pub(super) struct ResultView<'a> {
     disagreements_left: usize,
     is_never_worse: bool,
     looks: Vec<LookView<'a>>,
+    judge: Vec<(&'static str, String)>,
     lock: Vec<(String, String)>,
 }
 
@@ -129,6 +130,7 @@ impl<'a> ResultView<'a> {
             is_never_worse: !result.cases.is_empty()
                 && !result.cases.iter().any(|case| case.candidate < case.incumbent),
             looks: looks(result),
+            judge: judge_lines::of(result),
             lock: lock_lines(result.lock.as_ref()),
         }
     }

@@ -215,6 +215,7 @@ fn one_case(case: u64, truth: &Truth, random: &mut ChaCha8Rng) -> CaseResult {
         candidate,
         recorded_ms: Some(spread(640.0)),
         candidate_ms: (case != 5).then(|| spread(truth.candidate_ms)),
+        judgement: None,
     }
 }
 
