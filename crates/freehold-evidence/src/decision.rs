@@ -227,19 +227,25 @@ pub fn p_value(pairs: &[Pair], margin: f64) -> Result<f64, Error> {
         return Err(Error::Margin { margin });
     }
     let evidence = Evidence::weigh(&tally);
-    let is_adequate = |level: f64| evidence.limits(1.0 - level, 1.0).0 > -margin;
+    Ok(smallest_level(|level| evidence.limits(1.0 - level, 1.0).0 > -margin))
+}
+
+/// Returns the smallest one-sided level at which a claim holds, not below `P_VALUE_MIN`; 1 where it does not hold at one half.
+///
+/// That is its p-value, found by inverting the test: a claim that holds at a level must hold at every larger one.
+pub fn smallest_level(holds: impl Fn(f64) -> bool) -> f64 {
     let (mut least, mut most) = (P_VALUE_MIN.ln(), 0.5_f64.ln());
-    if is_adequate(P_VALUE_MIN) {
-        return Ok(P_VALUE_MIN);
+    if holds(P_VALUE_MIN) {
+        return P_VALUE_MIN;
     }
-    if !is_adequate(most.exp()) {
-        return Ok(1.0);
+    if !holds(most.exp()) {
+        return 1.0;
     }
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(least, most);
-        if is_adequate(middle.exp()) { most = middle } else { least = middle }
+        if holds(middle.exp()) { most = middle } else { least = middle }
     }
-    Ok(most.exp())
+    most.exp()
 }
 
 fn decide_on(tally: &Tally, rule: &Rule) -> Result<Decision, Error> {

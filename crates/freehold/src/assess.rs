@@ -35,8 +35,8 @@ use std::time::Instant;
 
 use freehold_store::{AssessmentHead, Store};
 
-pub(crate) use across::again as corrected_again;
 pub use across::{Claim, Corrected, Correction, Family};
+pub(crate) use across::{Grounds, again as corrected_again};
 pub use adapt::{Adaptation, Adapting, Card, Values};
 pub(crate) use cases::{output, recorded};
 pub use counting::{Evidence, Progress, Standing};
@@ -80,9 +80,6 @@ impl Assessor<'_> {
     /// # Errors
     /// The step has no cases, the candidate cannot be reached at all, or the store cannot be used.
     pub async fn assess(&self, question: &Question, progress: &Progress) -> anyhow::Result<AssessmentResult> {
-        if let Some(judge) = question.check.as_deref().and_then(judge::named) {
-            return judge::assess(self, question, judge, progress).await;
-        }
         self.certify(self.draft(question, progress).await?)
     }
 
@@ -96,11 +93,14 @@ impl Assessor<'_> {
         halves::assess(self, questions, progress).await
     }
 
-    /// Assesses one candidate for one step by a check, up to the verdict of this step by itself.
+    /// Assesses one candidate for one step, up to the verdict of this step by itself.
     ///
     /// # Errors
     /// As for [`Assessor::assess`].
     pub async fn draft(&self, question: &Question, progress: &Progress) -> anyhow::Result<Draft> {
+        if let Some(judge) = question.check.as_deref().and_then(judge::named) {
+            return judge::draft(self, question, judge, progress).await;
+        }
         let target = Target::parse(&question.candidate, self.settings)?;
         let chosen = cases::choose(self.store, question, &target)?;
         let engine = self.engine();

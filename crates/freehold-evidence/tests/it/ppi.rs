@@ -118,10 +118,10 @@ fn draw(random: &mut ChaCha8Rng, fidelity: f64) -> Labelled {
     Labelled { person, judge }
 }
 
-fn drawn(random: &mut ChaCha8Rng, labels: usize, further: usize, fidelity: f64) -> Estimate {
+fn drawn(random: &mut ChaCha8Rng, labels: usize, (fidelity, confidence): (f64, f64)) -> Estimate {
     let labelled: Vec<Labelled> = (0..labels).map(|_| draw(random, fidelity)).collect();
-    let judged: Vec<f64> = (0..further).map(|_| draw(random, fidelity).judge).collect();
-    ppi::estimate(&labelled, &judged, &rule(0.05, 0.95)).expect("legal")
+    let judged: Vec<f64> = (0..1_000).map(|_| draw(random, fidelity).judge).collect();
+    ppi::estimate(&labelled, &judged, &rule(0.05, confidence)).expect("legal")
 }
 
 /// The truth is -0.1 while the judge alone leans to the candidate; each limit may miss it in 5 % of samples.
@@ -134,7 +134,7 @@ fn limits_cover_what_people_would_say() {
         for labels in [20, 50, 100, 300] {
             let (mut above, mut below, mut worth) = (0_u32, 0_u32, 0.0);
             for _ in 0..draws {
-                let found = drawn(&mut random, labels, 1_000, fidelity);
+                let found = drawn(&mut random, labels, (fidelity, 0.95));
                 above += u32::from(found.lower > TRUTH);
                 below += u32::from(found.upper < TRUTH);
                 worth += found.labels_worth / f64::from(draws);
@@ -149,6 +149,24 @@ fn limits_cover_what_people_would_say() {
             let ceiling = level + 3.0 * (0.05_f64 * 0.95 / f64::from(draws)).sqrt();
             assert!(above <= ceiling && below <= ceiling, "{labels} labels: {above} and {below}");
             assert!(worth > if fidelity > 0.5 { 1.4 } else { 0.99 }, "{labels} labels: {worth}");
+        }
+    }
+}
+
+/// At the levels that corrections for the number of steps ask for: the lower limit is what an `adequate` rests on.
+#[test]
+fn lower_limits_keep_stricter_levels_too() {
+    const TRUTH: f64 = -0.1;
+    let draws = draws(2_000);
+    let mut random = ChaCha8Rng::seed_from_u64(72);
+    for (fidelity, labels) in [(0.3, 50), (0.7, 50), (0.7, 100), (0.7, 300)] {
+        for level in [0.01, 0.005] {
+            let misses =
+                (0..draws).filter(|_| drawn(&mut random, labels, (fidelity, 1.0 - level)).lower > TRUTH).count();
+            let share = misses as f64 / f64::from(draws);
+            println!("ppi fidelity={fidelity} labels={labels} level={level}: lower misses {share:.4}");
+            let ceiling = 2.0 * level + 3.0 * (level * (1.0 - level) / f64::from(draws)).sqrt();
+            assert!(share <= ceiling, "{labels} labels at {level}: {share}");
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::design::{Always, Design};
+use super::judge::ballot::{self, Ballot, Belief};
 use super::result::{AssessmentResult, CaseResult, Row};
 use super::sequence::unit_means;
 use crate::exit::Fault;
@@ -62,6 +63,14 @@ pub struct Claim {
     pub log_evidence: Option<f64>,
     /// Whether it holds beside the others.
     pub holds: bool,
+}
+
+/// What the verdict of a step was decided on.
+pub(crate) enum Grounds<'a> {
+    /// Scores by a check, in the order in which they were counted.
+    Scores(&'a [Pair]),
+    /// The words of a judge, believed or not, beside labels of people.
+    Ballots(&'a [Ballot], Belief),
 }
 
 impl Correction {
@@ -124,8 +133,16 @@ impl Family {
         Rule::new(rule.margin(), 1.0 - level).expect("a smaller level than that of a rule is one")
     }
 
-    /// Returns the p-value or the evidence of pairs in the order in which they were counted.
-    fn weigh(&self, (design, rule): (&Design, &Rule), pairs: &[Pair]) -> anyhow::Result<(Option<f64>, Option<f64>)> {
+    /// Returns the p-value or the evidence of what a step was decided on.
+    fn weigh(
+        &self,
+        (design, rule): (&Design, &Rule),
+        grounds: &Grounds<'_>,
+    ) -> anyhow::Result<(Option<f64>, Option<f64>)> {
+        let pairs = match grounds {
+            Grounds::Scores(pairs) => pairs,
+            Grounds::Ballots(ballots, belief) => return Ok((Some(ballot::p_value(ballots, rule, *belief)?), None)),
+        };
         let watch = match design {
             Design::Always(always) => self.watch(always, rule),
             _ => None,
@@ -143,8 +160,13 @@ impl Family {
 
     fn claim(&self, result: &AssessmentResult, declared: &Value) -> anyhow::Result<Claim> {
         let rule = Rule::new(result.row.margin, result.row.confidence)?;
-        let pairs: Vec<Pair> = result.cases.iter().map(pair).collect();
-        let (p_value, log_evidence) = self.weigh((&Design::recalled(declared, &rule)?, &rule), &pairs)?;
+        let pairs: Vec<Pair> = result.cases.iter().map(CaseResult::pair).collect();
+        let ballots: Vec<Ballot> = result.cases.iter().filter_map(Ballot::of_case).collect();
+        let grounds = match &result.judge {
+            Some(judge) => Grounds::Ballots(&ballots, Belief::of(&judge.examined.refusals)),
+            None => Grounds::Scores(&pairs),
+        };
+        let (p_value, log_evidence) = self.weigh((&Design::recalled(declared, &rule)?, &rule), &grounds)?;
         Ok(Claim {
             step: result.row.step.clone(),
             candidate: result.row.candidate.clone(),
@@ -185,23 +207,23 @@ pub(super) fn correct(results: &mut [(&mut AssessmentResult, &Value)]) -> anyhow
     Ok(())
 }
 
-/// Corrects once more what a certificate says, with the own evidence found again from these pairs.
+/// Corrects once more what a certificate says, with the own evidence found again from these grounds.
 ///
 /// What other steps showed is as stated in it: their own certificates vouch for that.
 ///
 /// # Errors
-/// The pairs cannot be weighed.
+/// They cannot be weighed.
 pub(crate) fn again(
     (certified, assessment): (&Value, &str),
     declared: &Value,
-    (row, pairs): (&Row, &[Pair]),
+    (row, grounds): (&Row, &Grounds<'_>),
 ) -> anyhow::Result<Option<Corrected>> {
     let Some(family) = Family::of_plan(declared) else { return Ok(None) };
     let Ok(Corrected { level, mut claims, .. }) = serde_json::from_value(certified["across"].clone()) else {
         return Ok(None);
     };
     let rule = Rule::new(row.margin, row.confidence)?;
-    let (p_value, log_evidence) = family.weigh((&Design::recalled(declared, &rule)?, &rule), pairs)?;
+    let (p_value, log_evidence) = family.weigh((&Design::recalled(declared, &rule)?, &rule), grounds)?;
     for own in claims.iter_mut().filter(|claim| claim.assessment == assessment) {
         (own.p_value, own.log_evidence) = (p_value, log_evidence);
     }
@@ -268,14 +290,5 @@ impl Corrected {
             _ => format!("{alone} by itself, which is not corrected"),
         };
         format!("{outcome}; corrected over {steps} steps by {how} ({figures})")
-    }
-}
-
-fn pair(case: &CaseResult) -> Pair {
-    Pair {
-        case: case.case.clone(),
-        incumbent: case.incumbent,
-        candidate: case.candidate,
-        cluster: case.cluster.clone(),
     }
 }

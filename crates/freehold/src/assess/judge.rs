@@ -27,7 +27,7 @@ use super::cases::{self, Chosen};
 use super::design::Looks;
 use super::plan::{self, Plan, Question, Rerun};
 use super::replay::Replays;
-use super::result::{AssessmentResult, Examined, JudgeResult};
+use super::result::{Examined, JudgeResult};
 use super::score::Judged;
 use super::{Assessor, Draft, Progress, Took, Trial, ledger, result_of, seals};
 use crate::certificate::Signer;
@@ -39,13 +39,13 @@ pub(super) fn named(check: &str) -> Option<&str> {
     check.strip_prefix("judge:")
 }
 
-/// Assesses one candidate by a judge.
-pub(super) async fn assess(
+/// Assesses one candidate by a judge, up to the verdict of this step by itself.
+pub(super) async fn draft(
     assessor: &Assessor<'_>,
     question: &Question,
     judge: &str,
     progress: &Progress,
-) -> anyhow::Result<AssessmentResult> {
+) -> anyhow::Result<Draft> {
     let target = Target::parse(&question.candidate, assessor.settings)?;
     let who = Target::parse(judge, assessor.settings)?;
     if question.reference.is_some_and(|kind| kind != ReferenceKind::Incumbent) {
@@ -120,7 +120,7 @@ struct Heard {
 }
 
 impl Bench<'_> {
-    async fn sit(&self, engine: &Engine, progress: &Progress) -> anyhow::Result<AssessmentResult> {
+    async fn sit(&self, engine: &Engine, progress: &Progress) -> anyhow::Result<Draft> {
         let Trial { question, target, chosen } = self.trial;
         let settings = self.assessor.settings;
         // Before anything is spent: a key that cannot be used is known now.
@@ -150,7 +150,7 @@ impl Bench<'_> {
         ledger::tell(self.assessor.store, chosen, &mut result)?;
         let cases = seals::of(chosen, &heard.replays, &result.cases);
         let check_version = check_version(&head.plan);
-        self.assessor.certify(Draft { head, target: target.clone(), check_version, result, cases })
+        Ok(Draft { head, target: target.clone(), check_version, result, cases })
     }
 
     /// Has the candidate answer and the judge say what it thinks, as far as that is not there yet.

@@ -129,7 +129,7 @@ pub(crate) fn judge_alone(
     ballots: &[Ballot],
     examined: &Examined,
 ) -> anyhow::Result<freehold_evidence::Decision> {
-    let belief = if examined.refusals.is_empty() { Belief::Believed } else { Belief::Refused };
+    let belief = Belief::of(&examined.refusals);
     Ok(ballot::decide_on(ballots, &rule(declared)?, belief)?.admitted(belief))
 }
 

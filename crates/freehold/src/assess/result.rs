@@ -2,6 +2,7 @@
 
 mod judge;
 
+use freehold_evidence::Pair;
 use serde::{Deserialize, Serialize};
 
 use super::across::Corrected;
@@ -260,6 +261,14 @@ pub struct CaseResult {
     /// What a judge said of it in both orders, and a person, where a judge compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<Judgement>,
+}
+
+impl CaseResult {
+    /// Returns the two scores as the evidence weighs them.
+    pub(crate) fn pair(&self) -> Pair {
+        let CaseResult { case, cluster, incumbent, candidate, .. } = self.clone();
+        Pair { case, incumbent, candidate, cluster }
+    }
 }
 
 /// One case in which the candidate did worse than the incumbent.

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::Certificate;
 use super::body::{self, Findings, Terms};
 use super::compare::{self, Absent};
-use crate::assess::ballot::{self, Ballot};
+use crate::assess::ballot::{self, Ballot, Belief};
 use crate::assess::result::{CaseResult, Examined, Named, Row};
-use crate::assess::{CaseSeal, Corrected, Look, corrected_again, recall};
+use crate::assess::{CaseSeal, Corrected, Grounds, Look, corrected_again, recall};
 use crate::checks::Outside;
 
 pub use super::compare::{Field, State};
@@ -146,9 +146,14 @@ fn beside(
     };
     let mut looks = as_booked(decided.looks, certificate.body());
     let judged = &decided.judged;
-    let (declared, pairs) = (&stored.head.plan, judged.cases.iter().map(pair_of).collect::<Vec<_>>());
+    let pairs: Vec<Pair> = judged.cases.iter().map(CaseResult::pair).collect();
+    let ballots: Vec<Ballot> = judged.cases.iter().filter_map(Ballot::of_case).collect();
+    let grounds = match &decided.examined {
+        Some(examined) => Grounds::Ballots(&ballots, Belief::of(&examined.refusals)),
+        None => Grounds::Scores(&pairs),
+    };
     let mut row = judged.row.clone();
-    let across = corrected(certificate, declared, (&mut row, &pairs))?;
+    let across = corrected(certificate, &stored.head.plan, (&mut row, &grounds))?;
     if let Some(own) = looks.last_mut().filter(|_| across.is_some()) {
         own.verdict = Some(row.verdict.clone());
     }
@@ -175,19 +180,14 @@ fn beside(
 fn corrected(
     certificate: &Certificate,
     declared: &Value,
-    (row, pairs): (&mut Row, &[Pair]),
+    (row, grounds): (&mut Row, &Grounds<'_>),
 ) -> anyhow::Result<Option<Corrected>> {
     let assessment = &certificate.head.assessment;
-    let found = corrected_again((certificate.body(), assessment), declared, (row, pairs))?;
+    let found = corrected_again((certificate.body(), assessment), declared, (row, grounds))?;
     if let Some(found) = &found {
         found.take_back(assessment, row);
     }
     Ok(found)
-}
-
-fn pair_of(case: &CaseResult) -> Pair {
-    let CaseResult { case, cluster, incumbent, candidate, .. } = case.clone();
-    Pair { case, incumbent, candidate, cluster }
 }
 
 /// Puts what is left of the cases in the places that the certificate has them in; what cannot be told stays out.
@@ -251,12 +251,13 @@ fn alone(certificate: &Certificate) -> Vec<Field> {
 /// Decides on the scores of a certificate as it declares, corrected for the number of steps where it declares that too.
 fn row_alone(certificate: &Certificate, pairs: &[Pair]) -> anyhow::Result<(Row, Option<Corrected>)> {
     let head = &certificate.head;
-    let decision = match judged(certificate) {
-        Some(examined) => {
-            let ballots: Vec<Ballot> = head.cases.iter().filter_map(sealed_ballot).collect();
-            recall::judge_alone(&head.declared, &ballots, &examined)?
-        }
-        None => recall::decide_alone(&head.declared, pairs)?,
+    let ballots: Vec<Ballot> = head.cases.iter().filter_map(sealed_ballot).collect();
+    let (grounds, decision) = match judged(certificate) {
+        Some(examined) => (
+            Grounds::Ballots(&ballots, Belief::of(&examined.refusals)),
+            recall::judge_alone(&head.declared, &ballots, &examined)?,
+        ),
+        None => (Grounds::Scores(pairs), recall::decide_alone(&head.declared, pairs)?),
     };
     let named = Named {
         step: head.step.clone(),
@@ -266,7 +267,7 @@ fn row_alone(certificate: &Certificate, pairs: &[Pair]) -> anyhow::Result<(Row, 
         check: String::new(),
     };
     let mut row = Row::of(&decision, named);
-    let across = corrected(certificate, &head.declared, (&mut row, pairs))?;
+    let across = corrected(certificate, &head.declared, (&mut row, &grounds))?;
     Ok((row, across))
 }
 

@@ -236,11 +236,11 @@ fn refuse_mixes(arguments: &Arguments, settings: &Settings, steps: &[String]) ->
         return Err(Fault::input("--across corrects one claim a step, and a sequence of candidates makes several")
             .hint("name one candidate, or let one be chosen with --choose split"));
     }
-    for step in steps {
+    for step in steps.iter().filter(|_| correction == Correction::Ebh) {
         let check = question(arguments, settings, (step, &arguments.candidates[0]))?.check;
         if check.is_some_and(|check| check.starts_with("judge:")) {
-            let told = format!("{step} is decided by a judge beside labels, whose evidence --across cannot weigh");
-            return Err(Fault::input(told).hint("assess that step by itself, without --across"));
+            let told = format!("e-BH weighs the evidence of bets, and {step} is decided by a judge beside labels");
+            return Err(Fault::input(told).hint("take --across holm or bh with --fixed, which weigh p-values"));
         }
     }
     match (correction, arguments.fixed) {

@@ -220,6 +220,39 @@ fn verifies_elsewhere(home: &Path) {
     assert_eq!((ran.code, state("result.lower")), (1, "differs".to_owned()));
 }
 
+/// One step has labels and the other has none: the judge's word beside labels is weighed, and its word alone claims nothing.
+#[test]
+fn judged_steps_are_corrected_for_their_number() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path(), "");
+    let other =
+        |number| line(number, None).replace(&format!("\"{STEP}\""), "\"post\"").replace("\"id\":\"c", "\"id\":\"d");
+    std::fs::write(home.path().join("more.jsonl"), (0..CASES).map(|number| other(number) + "\n").collect::<String>())
+        .unwrap();
+    assert_eq!(run(home.path(), &["import", "more.jsonl"]).code, 0);
+    assess(home.path(), "honest");
+    label(home.path(), |place, _| place < 60);
+    let asked = ["assess", "--all", "--candidate", "desk", "--check", "judge:honest", "--margin", "0.1", "--json"];
+    let ran = run(home.path(), &[&asked[..], &["--fixed", "--across", "holm"]].concat());
+    let rows: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let claim = |step: &str| {
+        let claims =
+            rows[0]["across"]["claims"].as_array().unwrap().iter().find(|claim| claim["step"] == step).unwrap();
+        (claims["p_value"].as_f64().unwrap(), claims["adjusted"].as_f64().unwrap(), claims["holds"] == true)
+    };
+    let (p_value, adjusted, holds) = claim(STEP);
+    assert!(p_value < 0.025 && (adjusted - 2.0 * p_value).abs() < 1e-12 && holds, "{}", rows[0]["across"]);
+    assert_eq!(claim("post"), (1.0, 1.0, false));
+    let verdict =
+        |step: &str| rows.iter().find(|row| row["step"] == step).unwrap()["verdict"].as_str().unwrap().to_owned();
+    assert_eq!((verdict(STEP), verdict("post")), ("adequate".to_owned(), "undecided".to_owned()));
+
+    let export = run(home.path(), &["certificate", "export", STEP, "--candidate", "desk", "--out", "mail.json"]);
+    assert_eq!(export.code, 0, "{}", export.stderr);
+    let (ran, state) = verified(home.path(), &[]);
+    assert_eq!((ran.code, state("across.claims[].p_value")), (0, "agrees".to_owned()), "{}", ran.stdout);
+}
+
 #[test]
 fn judge_that_likes_the_first_place_is_refused_whatever_people_say() {
     let home = tempfile::tempdir().unwrap();

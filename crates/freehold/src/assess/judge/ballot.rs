@@ -3,9 +3,9 @@
 
 use freehold_evidence::judge::{self, Comparison, Figures, Preference};
 use freehold_evidence::ppi::{self, LABELS_FEW, Labelled};
-use freehold_evidence::{Decision, Pair, Rule, Verdict, decide};
+use freehold_evidence::{Decision, Pair, Rule, Verdict, decide, decision};
 
-use super::super::result::Judgement;
+use super::super::result::{CaseResult, Judgement};
 use crate::exit::Fault;
 
 /// One case: the scores that the judge's words come to, and what was said.
@@ -21,6 +21,13 @@ pub(crate) enum Belief {
     Refused,
 }
 
+impl Belief {
+    /// Returns what reasons to refuse a judge come to.
+    pub(crate) fn of(refusals: &[String]) -> Self {
+        if refusals.is_empty() { Belief::Believed } else { Belief::Refused }
+    }
+}
+
 /// A decision, before it is settled how far a judge may carry it.
 pub(crate) struct Settled {
     pub(crate) decision: Decision,
@@ -29,6 +36,11 @@ pub(crate) struct Settled {
 }
 
 impl Ballot {
+    /// Takes a case of a result; none where no judge compared.
+    pub(crate) fn of_case(case: &CaseResult) -> Option<Self> {
+        Some(Ballot { pair: case.pair(), judgement: case.judgement? })
+    }
+
     /// Returns candidate minus incumbent by the judge's words.
     fn judge(&self) -> f64 {
         self.pair.candidate - self.pair.incumbent
@@ -62,6 +74,22 @@ pub(crate) fn decide_on(ballots: &[Ballot], rule: &Rule, belief: Belief) -> Resu
         return with_people(ballots, labels, (rule, alone));
     }
     Ok(Settled { decision: alone, weight: None })
+}
+
+/// Returns the p-value of these ballots' claim that the candidate is adequate: 1 where no level would do.
+///
+/// # Errors
+/// As for [`decide_on`].
+pub(crate) fn p_value(ballots: &[Ballot], rule: &Rule, belief: Belief) -> Result<f64, Fault> {
+    if decide_on(ballots, rule, belief)?.weight.is_none() {
+        // By itself a judge makes nobody adequate.
+        return Ok(1.0);
+    }
+    // A rule's confidence is above one half, be it by a hair.
+    let at = |level: f64| Rule::new(rule.margin(), (1.0 - level).max(0.5 + 1e-9)).expect("the margin is a rule's");
+    Ok(decision::smallest_level(|level| {
+        decide_on(ballots, &at(level), belief).is_ok_and(|settled| settled.decision.verdict == Verdict::Adequate)
+    }))
 }
 
 /// People's differences on the drawn cases, the judge's on all: PPI++.
