@@ -203,6 +203,13 @@ impl Engine {
         self.inner.residents().infos()
     }
 
+    /// Returns how many bytes of those that loaded models take have to be given up before a model of `wanted` bytes is loaded.
+    pub fn given_up_for(&self, wanted: u64) -> u64 {
+        let budget = self.inner.config.memory_bytes_max.unwrap_or(u64::MAX);
+        let taken = self.inner.residents().bytes();
+        taken.saturating_add(wanted).saturating_sub(budget).min(taken)
+    }
+
     /// Returns whether a model or an adapter of this name is there, up, down or asleep.
     pub fn serves(&self, name: &str) -> bool {
         let residents = self.inner.residents();

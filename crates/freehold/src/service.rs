@@ -177,7 +177,7 @@ pub fn engine(settings: &Settings, program: PathBuf, home: &Path) -> Engine {
 /// The file is missing, damaged, too large for this machine's memory, or refused by the backend.
 pub async fn load(engine: &Engine, model: &Model) -> anyhow::Result<ModelInfo> {
     let memory_bytes = match model.backend {
-        freehold_engine::Backend::Llama => inspect(model)?,
+        freehold_engine::Backend::Llama => inspect(engine, model)?,
         freehold_engine::Backend::Scripted => 0,
     };
     let spec = ModelSpec {
@@ -204,7 +204,7 @@ async fn load_all(engine: &Engine, models: &[Model]) -> anyhow::Result<Vec<Model
 }
 
 /// Returns how much memory a model takes, in bytes, after a look at its file.
-fn inspect(model: &Model) -> Result<u64, Fault> {
+fn inspect(engine: &Engine, model: &Model) -> Result<u64, Fault> {
     let unusable = || {
         Fault::input(format!("the model {} cannot be used: {}", model.name, model.path.display()))
             .hint("check `path` in its [[model]] entry, and fetch the file again if it is damaged")
@@ -221,6 +221,7 @@ fn inspect(model: &Model) -> Result<u64, Fault> {
     };
     let wanted = file.memory(&serving).likely().saturating_add(adapters::check(model, &file)?);
     let Some(free) = available_memory_bytes() else { return Ok(wanted) };
+    let free = free.saturating_add(engine.given_up_for(wanted));
     if wanted > free {
         return Err(Fault::input(format!(
             "the model {} does not fit in memory: it wants about {} MiB and {} MiB are free",

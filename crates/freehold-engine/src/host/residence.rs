@@ -64,7 +64,8 @@ impl Residents {
         found.ok_or_else(|| Error::UnknownModel { model: name.to_owned(), loaded: loaded() })
     }
 
-    fn bytes(&self) -> u64 {
+    /// Returns how much memory the models that have a worker take.
+    pub(crate) fn bytes(&self) -> u64 {
         self.awake.values().filter(|model| !model.is_down()).map(|model| model.spec.memory_bytes).sum()
     }
 

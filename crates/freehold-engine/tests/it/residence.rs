@@ -115,5 +115,10 @@ async fn model_beyond_the_whole_budget_is_refused_with_numbers() {
     assert!(error.to_string().contains("4294967296 bytes"), "{error}");
     answered(&engine, "a").await;
     assert!(asleep(&engine).is_empty());
+    // One of two is there, each of 1 GiB.
+    assert_eq!(
+        [1 << 30, 3 << 29, 1 << 31, 1 << 40].map(|wanted| engine.given_up_for(wanted)),
+        [0, 0, 1 << 29, 1 << 30]
+    );
     engine.shutdown().await;
 }

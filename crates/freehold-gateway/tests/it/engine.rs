@@ -22,20 +22,22 @@ const RULES: &str = r#"{
 
 async fn with_engine(upstreams: Vec<freehold_gateway::Upstream>, moves: &[(&str, &str, &str)]) -> House {
     let house = House::with_routes(house::config(upstreams), house::generation(2, moves)).await;
-    let path = house.home.path().join("rules.json");
-    std::fs::write(&path, RULES).unwrap();
-    let spec = ModelSpec {
-        name: "desk-l".into(),
-        path,
+    std::fs::write(house.home.path().join("rules.json"), RULES).unwrap();
+    house.engine.load(spec(&house, "desk-l")).await.unwrap();
+    house
+}
+
+fn spec(house: &House, name: &str) -> ModelSpec {
+    ModelSpec {
+        name: name.into(),
+        path: house.home.path().join("rules.json"),
         backend: Backend::Scripted,
         adapters: Vec::new(),
         context_tokens: 64,
         slots: 1,
         threads: None,
         memory_bytes: 0,
-    };
-    house.engine.load(spec).await.unwrap();
-    house
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -151,6 +153,26 @@ fn tokens_of_the_engines_models_are_counted_and_not_estimated() {
         let body = body.replacen('{', "{\"max_tokens\":9,", 1);
         let answer = caller::post(house.addr, Api::AnthropicMessages.path(), "", body).await.json().await;
         assert_eq!(answer["usage"]["input_tokens"], 4);
+        house.engine.shutdown().await;
+    });
+}
+
+#[test]
+fn model_without_room_is_busy_and_says_when_to_try_again() {
+    house::run(async {
+        let house = with_engine(vec![], &[]).await;
+        for name in ["one", "other"] {
+            let memory_bytes = house::MODELS_BYTES_MAX;
+            house.engine.load(ModelSpec { memory_bytes, ..spec(&house, name) }).await.unwrap();
+        }
+        let asked = |name: &str, says| request(Api::OpenAiChat, says, Wanted::Stream).replace("desk-l", name);
+        let mut holding = caller::post(house.addr, "/v1/chat/completions", "", asked("other", "hold")).await;
+        assert!(matches!(holding.piece().await, Piece::Bytes(_)));
+        let mut refused = caller::post(house.addr, "/v1/chat/completions", "", asked("one", "hi")).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+        let error = refused.json().await["error"]["message"].to_string();
+        assert!(error.contains("one") && error.contains("all busy"), "{error}");
+        drop(holding);
         house.engine.shutdown().await;
     });
 }

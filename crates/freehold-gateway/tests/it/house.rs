@@ -12,6 +12,9 @@ use freehold_store::{Generation, Recorder, RecorderConfig, Route, Store};
 use freehold_wire::{Api, Call};
 use tempfile::TempDir;
 
+/// How much memory the engine's models may say that they take.
+pub(crate) const MODELS_BYTES_MAX: u64 = 1 << 30;
+
 /// A gateway that serves.
 pub(crate) struct House {
     pub gateway: Gateway,
@@ -78,7 +81,7 @@ impl House {
             confinement: Confinement::default(),
             crash_folder: None,
             queue_requests_max: 8,
-            memory_bytes_max: None,
+            memory_bytes_max: Some(MODELS_BYTES_MAX),
         });
         let gateway = Gateway::new(config, recorder.clone(), engine.clone(), initial).unwrap();
         let serving = gateway.bind().await.unwrap();
