@@ -14,7 +14,7 @@ use crate::exit::Fault;
 /// The version of the file's form.
 const FORM: u32 = 1;
 /// The member that says whether the same request with the same seed may be answered otherwise while others run beside it:
-/// llama.cpp rounds differently for batches of different sizes. It is null where no configuration says how it is served.
+/// llama.cpp rounds differently for batches of different sizes. A model that is not configured has no such member.
 const VARIES: &str = "answers_vary_with_load";
 /// The largest lock file that is read, in bytes.
 const LOCK_BYTES_MAX: u64 = 16 << 20;
@@ -48,7 +48,6 @@ pub(crate) fn of(named: &Named, model: &Description, told: &mut dyn FnMut(u64)) 
         "files": files,
         "identity": identity,
         "engine": (model.format == Format::Gguf).then(freehold_engine::build),
-        VARIES: named.entry.as_ref().map(|entry| entry.slots > 1),
     }))
 }
 
@@ -58,6 +57,7 @@ pub(crate) fn of(named: &Named, model: &Description, told: &mut dyn FnMut(u64)) 
 /// A file cannot be read.
 pub(crate) fn add_served(identity: &mut Value, entry: &Model, name: &str) -> Result<(), Fault> {
     identity["context_tokens"] = entry.context_tokens.into();
+    identity[VARIES] = (entry.slots > 1).into();
     if let Some(card) = Card::of_model(entry)? {
         identity["sampling"] = json!(card);
     }
@@ -71,7 +71,7 @@ pub(crate) fn add_served(identity: &mut Value, entry: &Model, name: &str) -> Res
 
 /// Returns what a lock says of answers under load, in a sentence.
 pub(crate) fn under_load(lock: &Value) -> &'static str {
-    match lock[VARIES].as_bool() {
+    match lock["identity"][VARIES].as_bool() {
         Some(true) => {
             "the same request with the same seed may be answered otherwise while others run beside it; `slots = 1` keeps them apart"
         }
@@ -143,10 +143,6 @@ pub(crate) fn differences(locked: &Value, found: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for section in ["identity", "files", "engine"] {
         compare(section, &locked[section], &found[section], &mut lines);
-    }
-    // A lock that does not say, as those of earlier builds, holds nobody to it.
-    if !locked[VARIES].is_null() {
-        compare(VARIES, &locked[VARIES], &found[VARIES], &mut lines);
     }
     lines
 }

@@ -141,7 +141,8 @@ fn lock_says_whether_load_can_change_an_answer() {
     let locked = |model: &str, slots: &str| {
         let entry = format!("[[model]]\nname = \"desk\"\npath = \"one.gguf\"\n{slots}");
         write(home.path(), "freehold.toml", entry.as_bytes());
-        lines(&run(home.path(), &["models", "lock", model, "--json"]).stdout)[0]["answers_vary_with_load"].clone()
+        lines(&run(home.path(), &["models", "lock", model, "--json"]).stdout)[0]["identity"]["answers_vary_with_load"]
+            .clone()
     };
     assert_eq!(locked("desk", "slots = 4\n"), json!(true));
     assert_eq!(locked("desk", "slots = 1\n"), json!(false));
