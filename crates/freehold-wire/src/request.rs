@@ -127,6 +127,12 @@ pub struct Sampling {
     pub temperature: Option<f32>,
     /// Nucleus share.
     pub top_p: Option<f32>,
+    /// How many of the likeliest tokens take part; 0 for all.
+    #[serde(default)]
+    pub top_k: Option<u32>,
+    /// The least share of the likeliest token's probability with which a token takes part.
+    #[serde(default)]
+    pub min_p: Option<f32>,
     /// Seed of the sampler.
     pub seed: Option<u64>,
     /// Texts that end the answer; they are not part of it.

@@ -10,13 +10,15 @@ pub(super) fn read(json: &Json<'_>) -> Result<Sampling, Fault> {
     let mut max_tokens = None;
     for name in MAX_TOKENS {
         if max_tokens.is_none() {
-            max_tokens = max_tokens_of(json, name).within(name)?;
+            max_tokens = bound(json, name).within(name)?;
         }
     }
     Ok(Sampling {
         max_tokens,
         temperature: number(json, "temperature").within("temperature")?,
         top_p: number(json, "top_p").within("top_p")?,
+        top_k: bound(json, "top_k").within("top_k")?,
+        min_p: number(json, "min_p").within("min_p")?,
         seed: seed(json).within("seed")?,
         stop: stop(json)?,
         top_logprobs: None,
@@ -31,8 +33,8 @@ pub(super) fn top_logprobs(json: &Json<'_>, is_asked: Option<bool>) -> Result<Op
     Ok(Some(u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
-/// Reads a limit of tokens; -1 means "no limit" to several servers.
-fn max_tokens_of(json: &Json<'_>, name: &str) -> Result<Option<u32>, Fault> {
+/// Reads a limit; -1 means "no limit" to several servers.
+fn bound(json: &Json<'_>, name: &str) -> Result<Option<u32>, Fault> {
     let Some(value) = json.get(name) else { return Ok(None) };
     if matches!(value, Json::Number(number) if number.as_i64() == Some(-1)) {
         return Ok(None);

@@ -73,7 +73,6 @@ impl Adapter {
     pub(super) fn of(adapting: Adapting, target: &Target, settings: &Settings) -> Result<Self, Fault> {
         if let Some(model) = target.own_model(settings) {
             let card = if adapting.allows(Adaptation::SamplingOfCard) { Card::of_model(model)? } else { None };
-            let card = card.and_then(Card::for_own_engine);
             return Ok(Adapter { adapting, form: Form::Own, card, thinking_tokens: model.thinking_tokens });
         }
         let upstream = target.upstream(settings).expect("a parsed target is a model or an upstream");

@@ -10,12 +10,13 @@ use crate::running::{Up, run};
 /// The width of the smallest desk model.
 const WIDTH: u64 = 96;
 
+const DESK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/freehold-desk-s.gguf");
+
 /// A gateway with the smallest desk model and an adapter of it.
 fn up(home: &Path) -> Up {
-    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/freehold-desk-s.gguf");
     std::fs::write(home.join("billing.gguf"), adapter("llama", "lora", WIDTH)).unwrap();
     let adapter = "[[model.adapter]]\nname = \"billing\"\npath = \"billing.gguf\"\n";
-    Up::start(home, &format!("[[model]]\nname = \"desk\"\npath = {model:?}\ncontext_tokens = 512\n{adapter}"))
+    Up::start(home, &format!("[[model]]\nname = \"desk\"\npath = {DESK:?}\ncontext_tokens = 512\n{adapter}"))
 }
 
 fn asked(model: &str) -> Value {
@@ -27,6 +28,14 @@ fn answer(up: &Up, path: &str, body: &Value) -> Value {
     let (status, text) = up.post(path, body);
     assert_eq!(status, 200, "{text}");
     serde_json::from_str(&text).unwrap()
+}
+
+/// Assesses a candidate on the only step.
+fn assessed(home: &Path, candidate: &str) -> Value {
+    let steps = run(home, &["steps", "--json"]).stdout;
+    let step: Value = serde_json::from_str(steps.lines().next().unwrap()).unwrap();
+    let told = run(home, &["assess", step["step"].as_str().unwrap(), "--candidate", candidate, "--json"]);
+    serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("{}", told.stderr))
 }
 
 #[test]
@@ -57,13 +66,47 @@ fn adapter_is_assessed_against_its_own_model() {
         answer(&up, "/v1/chat/completions", &body);
     }
     up.stop();
-    let steps = run(home.path(), &["steps", "--json"]).stdout;
-    let step: Value = serde_json::from_str(steps.lines().next().unwrap()).unwrap();
-    let told = run(home.path(), &["assess", step["step"].as_str().unwrap(), "--candidate", "billing", "--json"]);
-    let row: Value = serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("{}", told.stderr));
+    let row = assessed(home.path(), "billing");
     assert_eq!((row["n"].as_u64(), row["candidate"].as_str()), (Some(4), Some("billing")), "{row}");
     assert_eq!(row["failures"]["candidate"], 0, "{row}");
     assert_eq!(row["lock"]["adapter"]["scale"], 1.0, "{row}");
+}
+
+/// The desk model, whose header says how it is to be sampled.
+fn with_card() -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let mut entries = [text("general.sampling.top_k"), vec![4, 0, 0, 0, 1, 0, 0, 0]].concat();
+    // So much more that the tensors stay where they can be found: at a multiple of 32 bytes.
+    entries.extend([text("general.filling"), vec![8, 0, 0, 0]].concat());
+    let filling = (entries.len() + 8).next_multiple_of(32) - entries.len() - 8;
+    entries.extend(text(&"-".repeat(filling)));
+    let mut file = std::fs::read(DESK).unwrap();
+    file[16] += 2;
+    file.splice(24..24, entries);
+    file
+}
+
+/// From the header to the lock and into what the model is asked: with `top_k = 1` it says the same at any temperature.
+#[test]
+fn model_is_assessed_with_the_sampling_of_its_header() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("carded.gguf"), with_card()).unwrap();
+    let carded = "[[model]]\nname = \"carded\"\npath = \"carded.gguf\"\ncontext_tokens = 512\n";
+    let up = Up::start(home.path(), &format!("[[model]]\nname = \"desk\"\npath = {DESK:?}\n{carded}"));
+    for seed in 0..4 {
+        let mut body = asked("desk");
+        (body["temperature"], body["top_k"], body["seed"]) = (1.5.into(), 1.into(), seed.into());
+        let greedy = answer(&up, "/v1/chat/completions", &asked("desk"));
+        let likeliest = answer(&up, "/v1/chat/completions", &body);
+        assert_eq!(likeliest["choices"][0]["message"], greedy["choices"][0]["message"]);
+    }
+    up.stop();
+    let locked: Value =
+        serde_json::from_str(&run(home.path(), &["models", "lock", "carded", "--json"]).stdout).unwrap();
+    assert_eq!(locked["identity"]["sampling"], json!({"from": "file_header", "top_k": 1}));
+    let row = assessed(home.path(), "carded");
+    assert_eq!(row["lock"], locked["identity"]);
+    assert_eq!(row["adapted"], json!(["sampling_of_card"]), "{row}");
 }
 
 #[test]

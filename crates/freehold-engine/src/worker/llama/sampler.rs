@@ -1,4 +1,4 @@
-//! From logits to a token: greedy, or drawn by temperature and nucleus. Pure; the same seed draws the same tokens.
+//! From logits to a token: greedy, or drawn by temperature, then of the likeliest only. Pure; the same seed draws the same tokens.
 
 use freehold_wire::Sampling;
 use llguidance::toktrie::SimpleVob;
@@ -14,6 +14,8 @@ const TEMPERATURE_DEFAULT: f32 = 1.0;
 pub(crate) struct Sampler {
     temperature: f32,
     top_p: f32,
+    top_k: usize,
+    min_p: f32,
     random: ChaCha8Rng,
 }
 
@@ -22,6 +24,8 @@ impl Sampler {
         Sampler {
             temperature: sampling.temperature.unwrap_or(TEMPERATURE_DEFAULT),
             top_p: sampling.top_p.unwrap_or(1.0),
+            top_k: sampling.top_k.map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX)),
+            min_p: sampling.min_p.unwrap_or(0.0),
             random: ChaCha8Rng::seed_from_u64(seed),
         }
     }
@@ -57,7 +61,7 @@ impl Sampler {
             return Some(top);
         }
         let highest = logits[usize::try_from(top).ok()?];
-        let weights: Vec<f32> = (0u32..)
+        let mut weights: Vec<f32> = (0u32..)
             .zip(logits)
             .map(|(token, logit)| match allowed {
                 Some(allowed) if !allowed.is_allowed(token) => 0.0,
@@ -65,6 +69,13 @@ impl Sampler {
                 _ => ((logit - highest) / self.temperature).exp(),
             })
             .collect();
+        if self.top_k > 0 && self.top_k < weights.len() {
+            keep_likeliest(&mut weights, self.top_k);
+        }
+        if self.min_p > 0.0 {
+            // The likeliest weighs 1.
+            weights.iter_mut().filter(|weight| **weight < self.min_p.min(1.0)).for_each(|weight| *weight = 0.0);
+        }
         let sum: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
         let share = self.share();
         let drawn =
@@ -102,6 +113,16 @@ fn at_share(weights: &[f32], mark: f64) -> Option<i32> {
         }
     }
     None
+}
+
+/// Leaves only the `count` heaviest weights, the first of equals; `count` is below their number and not 0.
+fn keep_likeliest(weights: &mut [f32], count: usize) {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    let (_, _, others) =
+        order.select_nth_unstable_by(count - 1, |a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
+    for other in others {
+        weights[*other] = 0.0;
+    }
 }
 
 /// Draws from the smallest set of tokens that holds `top_p` of the weight (Holtzman et al., 2020).
@@ -174,6 +195,29 @@ mod tests {
         assert_eq!((drawn[0], drawn[2]), (0, 0));
         let share = f64::from(drawn[1]) / 20_000.0;
         assert!((share - 2.0 / 3.0).abs() < 0.014, "{share}");
+    }
+
+    /// Shares 0.1, 0.4, 0.3, 0.1, 0.1 of the tokens.
+    #[test]
+    fn unlikely_tokens_are_left_out_by_number_and_by_share() {
+        let logits = [0.1f32, 0.4, 0.3, 0.1, 0.1].map(f32::ln);
+        let drawn = |sampling| counts(Sampler::new(&Sampling { temperature: Some(1.0), ..sampling }, 3), &logits);
+        let near = |count: u32, share: f64| (f64::from(count) / 20_000.0 - share).abs() < 0.014;
+
+        let two = drawn(Sampling { top_k: Some(2), ..Sampling::default() });
+        assert!(near(two[1], 4.0 / 7.0) && near(two[2], 3.0 / 7.0), "{two:?}");
+        let three = drawn(Sampling { top_k: Some(3), ..Sampling::default() });
+        assert!(near(three[0], 1.0 / 8.0) && three[3] + three[4] == 0, "the first of equals: {three:?}");
+        let half = drawn(Sampling { min_p: Some(0.5), ..Sampling::default() });
+        assert!(near(half[1], 4.0 / 7.0) && near(half[2], 3.0 / 7.0), "{half:?}");
+        let both = drawn(Sampling { top_k: Some(2), top_p: Some(0.5), ..Sampling::default() });
+        assert_eq!(both, [0, 20_000, 0, 0, 0], "the nucleus is one of what is left");
+        for all in
+            [Sampling { top_k: Some(0), ..Sampling::default() }, Sampling { top_k: Some(9), ..Sampling::default() }]
+        {
+            assert!(drawn(all).iter().all(|count| *count > 1_500));
+        }
+        assert_eq!(drawn(Sampling { min_p: Some(7.0), ..Sampling::default() }), [0, 20_000, 0, 0, 0]);
     }
 
     #[test]

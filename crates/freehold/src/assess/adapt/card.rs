@@ -56,22 +56,21 @@ impl Card {
         Ok(said.map(|sampling| Card { from: Source::FileHeader, sampling }))
     }
 
-    /// Returns what of it our own engine can do, which has neither `top_k` nor `min_p`.
-    pub(super) fn for_own_engine(self) -> Option<Self> {
-        let sampling = Sampling { top_k: None, min_p: None, ..self.sampling };
-        (sampling != Sampling::default()).then_some(Card { sampling, ..self })
-    }
-
     /// Puts it into what is asked of our own engine; says whether that changed anything.
     pub(super) fn put(self, asked: &mut freehold_wire::Sampling) -> bool {
-        let before = (asked.temperature, asked.top_p);
+        let before = asked.clone();
         let over = |said: Option<f32>, card: Option<f64>| match self.from {
             Source::Configuration => card.map(|value| value as f32).or(said),
             Source::FileHeader => said.or(card.map(|value| value as f32)),
         };
         asked.temperature = over(asked.temperature, self.sampling.temperature);
         asked.top_p = over(asked.top_p, self.sampling.top_p);
-        (asked.temperature, asked.top_p) != before
+        asked.top_k = match self.from {
+            Source::Configuration => self.sampling.top_k.or(asked.top_k),
+            Source::FileHeader => asked.top_k.or(self.sampling.top_k),
+        };
+        asked.min_p = over(asked.min_p, self.sampling.min_p);
+        *asked != before
     }
 
     /// Puts it into a request of Chat Completions; says whether that changed anything.
@@ -133,17 +132,10 @@ mod tests {
         assert_eq!(written(Source::FileHeader), json!({"temperature": 0, "top_k": 20}));
         for (from, temperature) in [(Source::Configuration, 0.6), (Source::FileHeader, 0.0)] {
             let mut asked = freehold_wire::Sampling { temperature: Some(0.0), ..Default::default() };
-            assert_eq!(card(from).put(&mut asked), from == Source::Configuration);
-            assert_eq!(asked.temperature, Some(temperature));
+            assert!(card(from).put(&mut asked));
+            assert!(!card(from).put(&mut asked.clone()), "twice is as good as once");
+            assert_eq!((asked.temperature, asked.top_k), (Some(temperature), Some(20)));
         }
-    }
-
-    #[test]
-    fn our_own_engine_is_told_nothing_that_it_cannot_do() {
-        let own = card(Source::FileHeader).for_own_engine().unwrap();
-        assert_eq!(own.sampling, Sampling { temperature: Some(0.6), ..Sampling::default() });
-        let only = Card { sampling: Sampling { top_k: Some(4), ..Sampling::default() }, ..own };
-        assert_eq!(only.for_own_engine(), None);
     }
 
     #[test]
