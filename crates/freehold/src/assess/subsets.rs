@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use freehold_evidence::check::extract;
-use freehold_evidence::{Decision, Pair, strata};
+use freehold_evidence::{Decision, strata};
 use freehold_wire::Message;
 use serde::Deserialize;
 
@@ -120,24 +120,24 @@ pub(super) fn divide(dividers: &[Divider], cases: &[Case]) -> Vec<Divided> {
     dividers.iter().map(|divider| Divided { by: divider.to_string(), values: divider.divide(&cases) }).collect()
 }
 
-/// Decides every subset apart, by the method that decides the whole; the largest first within each divider.
+/// Decides every subset of what is known of the cases apart, by the method that decides the whole; the largest first within each divider.
 ///
 /// # Errors
-/// The method refuses a subset's scores.
-pub(super) fn decide<E>(
+/// The method refuses a subset.
+pub(super) fn decide<T: Clone, E>(
     divided: &[Divided],
-    pairs: &[Pair],
-    method: impl Fn(&[Pair]) -> Result<Decision, E>,
+    cases: &[T],
+    method: impl Fn(&[T]) -> Result<Decision, E>,
 ) -> Result<Vec<Subset>, E> {
     let mut subsets = Vec::new();
     for divided in divided {
-        let mut members: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
-        for (value, pair) in divided.values.iter().zip(pairs) {
-            members.entry(value).or_default().push(pair.clone());
+        let mut members: BTreeMap<&str, Vec<T>> = BTreeMap::new();
+        for (value, case) in divided.values.iter().zip(cases) {
+            members.entry(value).or_default().push(case.clone());
         }
         let mut decided = Vec::with_capacity(members.len());
-        for (value, pairs) in members {
-            decided.push(Subset::of(divided.by.clone(), value.to_owned(), &strata::held_back(method(&pairs)?)));
+        for (value, cases) in members {
+            decided.push(Subset::of(divided.by.clone(), value.to_owned(), &strata::held_back(method(&cases)?)));
         }
         decided.sort_by_key(|subset| Reverse(subset.n));
         subsets.extend(decided);

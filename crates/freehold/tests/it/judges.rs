@@ -220,6 +220,24 @@ fn verifies_elsewhere(home: &Path) {
     assert_eq!((ran.code, state("result.lower")), (1, "differs".to_owned()));
 }
 
+/// Two lengths of requests: with 50 labels of its own the judge's word carries a verdict, with fewer it does not.
+#[test]
+fn subsets_of_a_judged_step_are_decided_from_their_own_labels() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path(), "[[step]]\nname = \"mail\"\nsubsets = [\"length\"]\n");
+    assess(home.path(), "honest");
+    label(home.path(), |place, _| place < 100);
+    let (ran, row) = assess(home.path(), "honest");
+    assert_eq!((ran.code, row["verdict"].as_str()), (0, Some("adequate")), "{row}");
+    let subsets = row["subsets"].as_array().unwrap();
+    let told = |at: usize| (subsets[at]["n"].as_u64().unwrap(), subsets[at]["verdict"].as_str().unwrap().to_owned());
+    assert_eq!((told(0), told(1)), ((100, "adequate".to_owned()), (60, "undecided".to_owned())), "{row}");
+    let export = run(home.path(), &["certificate", "export", STEP, "--candidate", "desk", "--out", "mail.json"]);
+    assert_eq!(export.code, 0, "{}", export.stderr);
+    let (ran, state) = verified(home.path(), &[]);
+    assert_eq!((ran.code, state("subsets[].lower")), (0, "agrees".to_owned()), "{}", ran.stdout);
+}
+
 /// One step has labels and the other has none: the judge's word beside labels is weighed, and its word alone claims nothing.
 #[test]
 fn judged_steps_are_corrected_for_their_number() {

@@ -9,6 +9,7 @@ use super::super::result::{CaseResult, Judgement};
 use crate::exit::Fault;
 
 /// One case: the scores that the judge's words come to, and what was said.
+#[derive(Debug, Clone)]
 pub(crate) struct Ballot {
     pub(crate) pair: Pair,
     pub(crate) judgement: Judgement,

@@ -10,6 +10,7 @@ use super::super::replay::Replays;
 use super::super::result::{Arms, CaseResult, Disagreement, Examined, Failures, Judgement, Named, Row};
 use super::super::score::{self, Judged};
 use super::super::seals;
+use super::super::subsets::{self, Divider};
 use super::draw::{self, Counted, Draw};
 use super::weigh::{self, Weighed, Weight, Word};
 use super::{Heard, asking};
@@ -45,7 +46,9 @@ impl Found {
         let pairs: Vec<draw::Pair> = chosen.cases.iter().map(pair).collect();
         let counted = draw.map(|draw| draw.counted(&pairs)).unwrap_or_default();
         let weighed: Vec<Weighed> = chosen.cases.iter().map(|case| weighed(case, heard, &counted)).collect();
-        let weight = weigh::weigh(&weighed, rule, &gate(&head.plan)?)?;
+        let dividers: Vec<Divider> = serde_json::from_value(head.plan["subsets"].clone())?;
+        let divided = subsets::divide(&dividers, &chosen.cases);
+        let weight = weigh::weigh(&weighed, &divided, rule, &gate(&head.plan)?)?;
         Ok(Found { weighed, counted, weight })
     }
 
@@ -86,7 +89,7 @@ impl Found {
             row: Row::of(&self.weight.decision, named),
             arms: Arms { recorded: mean(|pair| pair.0), rerun: None, candidate: mean(|pair| pair.1) },
             failures,
-            subsets: Vec::new(),
+            subsets: self.weight.subsets.clone(),
             notes: self.weight.decision.notes.clone(),
             cases: chosen.cases.iter().zip(&self.weighed).map(|(case, one)| case_result(case, one, heard)).collect(),
             disagreements: disagreements(chosen, &scores, heard),

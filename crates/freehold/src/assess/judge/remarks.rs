@@ -42,9 +42,6 @@ pub(super) fn of((who, name): (&Target, &str), trial: Trial<'_>, draw: Option<&D
             ));
         }
     }
-    if !question.subsets.is_empty() {
-        notes.push("subsets are not decided apart by a judge".to_owned());
-    }
     notes
 }
 

@@ -3,7 +3,8 @@
 use freehold_evidence::judge::{self, Comparison, Figures, Gate};
 use freehold_evidence::{Decision, Pair, Rule};
 
-use super::super::result::Judgement;
+use super::super::result::{Judgement, Subset};
+use super::super::subsets::{self, Divided};
 use super::ballot::{self, Ballot, Belief};
 use crate::exit::Fault;
 
@@ -37,6 +38,8 @@ pub(super) struct Weight {
     pub(super) refusals: Vec<String>,
     /// How far the judge's word entered the decision beside labels of people, 0 to 1; `None` where no label did.
     pub(super) weight: Option<f64>,
+    /// The decision on each subset, from the labels and words of its cases.
+    pub(super) subsets: Vec<Subset>,
 }
 
 impl Word {
@@ -64,22 +67,25 @@ impl Weighed {
     }
 }
 
-/// Weighs the judge's words with what people said.
-pub(super) fn weigh(weighed: &[Weighed], rule: &Rule, gate: &Gate) -> Result<Weight, Fault> {
+/// Weighs the judge's words with what people said, on the whole and on each subset.
+pub(super) fn weigh(weighed: &[Weighed], divided: &[Divided], rule: &Rule, gate: &Gate) -> Result<Weight, Fault> {
     let lengths: Vec<(f64, f64)> = weighed.iter().map(|one| one.lengths).collect();
     let figures = ballot::figures(weighed.iter().map(|one| &one.judgement), &lengths, rule.confidence())?;
     let (candidate, incumbent): (Vec<&str>, Vec<&str>) =
         weighed.iter().map(|one| (one.texts.0.as_str(), one.texts.1.as_str())).unzip();
     let refusals = gate.refusals(&figures, judge::repetition(&candidate, &incumbent).as_ref());
-    let belief = if refusals.is_empty() { Belief::Believed } else { Belief::Refused };
+    let told: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    let belief = Belief::of(&told);
     let ballots: Vec<Ballot> = weighed.iter().map(Weighed::ballot).collect();
     let settled = ballot::decide_on(&ballots, rule, belief)?;
     let decision = match settled.weight {
         Some(_) => settled.decision,
         None => judge::admit(settled.decision, &refusals, None),
     };
-    let refusals = refusals.iter().map(ToString::to_string).collect();
-    Ok(Weight { decision, figures, refusals, weight: settled.weight })
+    let subsets = subsets::decide(divided, &ballots, |members: &[Ballot]| {
+        Ok::<_, Fault>(ballot::decide_on(members, rule, belief)?.admitted(belief))
+    })?;
+    Ok(Weight { decision, figures, refusals: told, weight: settled.weight, subsets })
 }
 
 /// Returns the judge's words by case, from the answers in both orders.
