@@ -1,6 +1,6 @@
 //! Prints, as Markdown, how often the methods err and how many cases they take: the tables of `docs/statistics.md`.
 //!
-//! Usage: `calibration [SECTION]` with SECTION one of tango, sequential, cases, graded, rollback, drift, steps, bootstrap, time.
+//! Usage: `calibration [SECTION]` with SECTION one of tango, sequential, cases, graded, rollback, drift, steps, best, bootstrap, time.
 
 use std::env;
 use std::time::Instant;
