@@ -219,13 +219,29 @@ pub(crate) struct Claims {
     pub(crate) made: f64,
 }
 
+impl Claims {
+    /// Takes in one of `draws` draws, by its wrong claims and all of its claims.
+    fn add(&mut self, (wrong, made): (usize, usize), draws: usize) {
+        let (wrong, made, draws) = (wrong as f64, made as f64, draws as f64);
+        self.any_wrong += f64::from(u8::from(wrong > 0.0)) / draws;
+        self.share_wrong += wrong / made.max(1.0) / draws;
+        self.made += made / draws;
+    }
+}
+
 /// A way to adjust p-values for their number.
 pub(crate) type Adjust = fn(&[f64]) -> Result<Vec<f64>, multiplicity::Error>;
 
-/// Returns what comes of 14 steps of 400 cases each, 7 of them on the margin and 7 equal, claimed by adjusted p-values.
-pub(crate) fn several_steps(adjust: Adjust, rule: &Rule, draws: usize, seed: u64) -> Claims {
+/// Returns what comes of 14 steps of 400 cases each, 7 of them on the margin and 7 equal, claimed by adjusted p-values: for
+/// each of the ways to adjust the same ones.
+pub(crate) fn several_steps<const WAYS: usize>(
+    ways: [Adjust; WAYS],
+    rule: &Rule,
+    draws: usize,
+    seed: u64,
+) -> [Claims; WAYS] {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut claims = Claims::default();
+    let mut claims = [Claims::default(); WAYS];
     for _ in 0..draws {
         let p_values: Vec<f64> = (0..14)
             .map(|step| {
@@ -234,12 +250,11 @@ pub(crate) fn several_steps(adjust: Adjust, rule: &Rule, draws: usize, seed: u64
                 tango::p_value(&table, -rule.margin())
             })
             .collect();
-        let adjusted = adjust(&p_values).expect("p-values");
-        let claimed = |steps: &[f64]| steps.iter().filter(|value| **value <= 1.0 - rule.confidence()).count() as f64;
-        let (wrong, made) = (claimed(&adjusted[..7]), claimed(&adjusted));
-        claims.any_wrong += f64::from(u8::from(wrong > 0.0)) / draws as f64;
-        claims.share_wrong += wrong / made.max(1.0) / draws as f64;
-        claims.made += made / draws as f64;
+        for (adjust, claims) in ways.iter().zip(&mut claims) {
+            let adjusted = adjust(&p_values).expect("p-values");
+            let claimed = |steps: &[f64]| steps.iter().filter(|value| **value <= 1.0 - rule.confidence()).count();
+            claims.add((claimed(&adjusted[..7]), claimed(&adjusted)), draws);
+        }
     }
     claims
 }
@@ -262,14 +277,11 @@ pub(crate) fn several_steps_by_bets(rule: &Rule, cases_max: usize, draws: usize,
                     break;
                 }
             }
-            *evidence = watch.state().log_evidence_adequate.expect("bets are laid");
+            *evidence = watch.log_evidence().expect("bets are laid")[0];
         }
         let claimed = multiplicity::e_bh(&evidence, alpha).expect("evidence");
-        let count = |claimed: &[bool]| claimed.iter().filter(|claimed| **claimed).count() as f64;
-        let (wrong, made) = (count(&claimed[..7]), count(&claimed));
-        claims.any_wrong += f64::from(u8::from(wrong > 0.0)) / draws as f64;
-        claims.share_wrong += wrong / made.max(1.0) / draws as f64;
-        claims.made += made / draws as f64;
+        let count = |claimed: &[bool]| claimed.iter().filter(|claimed| **claimed).count();
+        claims.add((count(&claimed[..7]), count(&claimed)), draws);
     }
     claims
 }

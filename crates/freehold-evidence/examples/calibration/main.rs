@@ -214,14 +214,15 @@ fn drift() {
 
 fn steps() {
     println!("| adjusted by | any wrong claim | wrong among the claims | claims of 14 |\n| --- | --- | --- | --- |");
-    for (name, adjust) in [
-        ("nothing", (|p_values: &[f64]| Ok(p_values.to_vec())) as figures::Adjust),
-        ("Holm", multiplicity::holm),
-        ("Hochberg", multiplicity::hochberg),
-        ("Benjamini-Hochberg", multiplicity::benjamini_hochberg),
-        ("Benjamini-Yekutieli", multiplicity::benjamini_yekutieli),
-    ] {
-        let claims = figures::several_steps(adjust, &rule(0.05), 4_000, 76);
+    let names = ["nothing", "Holm", "Hochberg", "Benjamini-Hochberg", "Benjamini-Yekutieli"];
+    let ways: [figures::Adjust; 5] = [
+        |p_values| Ok(p_values.to_vec()),
+        multiplicity::holm,
+        multiplicity::hochberg,
+        multiplicity::benjamini_hochberg,
+        multiplicity::benjamini_yekutieli,
+    ];
+    for (name, claims) in names.into_iter().zip(figures::several_steps(ways, &rule(0.05), 4_000, 76)) {
         println!(
             "| {name} | {:.1} | {:.1} | {:.2} |",
             claims.any_wrong * 100.0,

@@ -28,14 +28,14 @@ impl Bets {
     /// is everything up to one point. Whether minus the margin is among it is settled first, and the answer agrees.
     pub(super) fn limit(&self, level: f64, margin: f64) -> f64 {
         let end = -self.claim.sign();
-        let margin_excluded = self.peak(-margin) >= level;
-        if self.peak(end) < level {
+        let margin_excluded = self.excludes(-margin, level);
+        if !self.excludes(end, level) {
             return end;
         }
         let (mut excluded, mut open) = if margin_excluded { (-margin, -end) } else { (end, -margin) };
         for _ in 0..HALVINGS {
             let middle = f64::midpoint(excluded, open);
-            if self.peak(middle) >= level {
+            if self.excludes(middle, level) {
                 excluded = middle;
             } else {
                 open = middle;
@@ -49,13 +49,12 @@ impl Bets {
         }
     }
 
-    /// Returns the largest logarithm of the evidence against `hypothesis` at any look.
-    fn peak(&self, hypothesis: f64) -> f64 {
-        let (mut log, mut peak) = (0.0_f64, 0.0_f64);
-        for (bet, difference) in &self.laid {
+    /// Returns whether the logarithm of the evidence against `hypothesis` reached `level` (above 0) at any look.
+    fn excludes(&self, hypothesis: f64, level: f64) -> bool {
+        let mut log = 0.0;
+        self.laid.iter().any(|(bet, difference)| {
             log += log_factor(self.claim, *bet, *difference, hypothesis);
-            peak = peak.max(log);
-        }
-        peak
+            log >= level
+        })
     }
 }

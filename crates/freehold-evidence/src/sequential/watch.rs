@@ -134,15 +134,25 @@ impl Watch {
         self.verdict
     }
 
+    /// Returns the logarithms of the evidence for `adequate` and for `not_adequate`; `None` where no bets are laid.
+    ///
+    /// As in [`Watch::state`], without the limits, which are what takes long there.
+    #[must_use]
+    pub fn log_evidence(&self) -> Option<[f64; 2]> {
+        match &self.kind {
+            Kind::Betting(betting) => Some(betting.log_evidence),
+            Kind::Asymptotic { .. } => None,
+        }
+    }
+
     /// Returns what is known after the cases so far; it takes some 60 passes over them where bets were laid.
     #[must_use]
     pub fn state(&self) -> State {
         let decided = self.verdict != Verdict::Undecided;
-        let (method, (lower, upper), evidence) = match &self.kind {
-            Kind::Betting(betting) => {
-                ("betting_sequence", betting.limits(self.level, self.rule.margin()), Some(betting.log_evidence))
-            }
-            Kind::Asymptotic { best, .. } => ("asymptotic_sequence", *best, None),
+        let evidence = self.log_evidence();
+        let (method, (lower, upper)) = match &self.kind {
+            Kind::Betting(betting) => ("betting_sequence", betting.limits(self.level, self.rule.margin())),
+            Kind::Asymptotic { best, .. } => ("asymptotic_sequence", *best),
         };
         State {
             method,

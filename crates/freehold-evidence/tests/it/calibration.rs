@@ -97,9 +97,9 @@ fn equal_models_are_rolled_back_as_rarely_as_stated() {
 
 #[test]
 fn adjusted_claims_are_wrong_as_rarely_as_stated() {
-    let plain = figures::several_steps(|p_values| Ok(p_values.to_vec()), &rule(0.05), 500, 85);
-    let holm = figures::several_steps(multiplicity::holm, &rule(0.05), 500, 85);
-    let shares = figures::several_steps(multiplicity::benjamini_hochberg, &rule(0.05), 500, 85);
+    let ways: [figures::Adjust; 3] =
+        [|p_values| Ok(p_values.to_vec()), multiplicity::holm, multiplicity::benjamini_hochberg];
+    let [plain, holm, shares] = figures::several_steps(ways, &rule(0.05), 500, 85);
     println!("{plain:?} {holm:?} {shares:?}");
     assert!(plain.any_wrong > 0.15, "what is guarded against must be there: {plain:?}");
     assert!(holm.any_wrong <= ceiling(NOMINAL, 500) && shares.share_wrong <= ceiling(NOMINAL, 500));

@@ -155,7 +155,7 @@ impl Family {
             Ok(())
         })?;
         // Rounded, so that another machine's logarithm finds the same.
-        Ok((None, watch.state().log_evidence_adequate.map(|log| (log * 1e6).round() / 1e6)))
+        Ok((None, watch.log_evidence().map(|[log, _]| (log * 1e6).round() / 1e6)))
     }
 
     fn claim(&self, result: &AssessmentResult, declared: &Value) -> anyhow::Result<Claim> {
