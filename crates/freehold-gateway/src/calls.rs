@@ -96,7 +96,7 @@ async fn arrive(
     let plain = decoded(&parts, &body, limits.bytes_max)?;
     let readable = plain.as_ref().unwrap_or(&body);
     record.keep_request(readable.clone());
-    let mut view = identify::read(api, &parts.headers, readable, &on.shared.keeper.tracker).await?;
+    let mut view = identify::read(api, &parts.headers, readable, on.shared).await?;
     let call = record.call_mut();
     call.step = std::mem::take(&mut view.step);
     view.step_by.clone_into(&mut call.step_by);

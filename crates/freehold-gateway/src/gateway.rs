@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio_util::task::TaskTracker;
 
 use freehold_engine::Engine;
 use freehold_store::{Generation, Recorder};
+use freehold_workflow::Steps;
 
 use crate::admit::Gate;
 use crate::config::{self, Upstream};
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub keeper: Arc<Keeper>,
     pub engine: Engine,
     pub gate: Gate,
+    /// What was learned of steps, where somebody learns.
+    pub steps: ArcSwapOption<Steps>,
 }
 
 impl Gateway {
@@ -59,6 +62,7 @@ impl Gateway {
             keeper: Arc::new(keeper),
             engine,
             gate: Gate::new(&config),
+            steps: ArcSwapOption::empty(),
             config,
         };
         Ok(Gateway { shared: Arc::new(shared) })
@@ -98,6 +102,12 @@ impl Gateway {
     pub async fn bind(&self) -> Result<Serving, Error> {
         self.shared.keeper.observer.start();
         server::bind(Arc::clone(&self.shared)).await
+    }
+
+    /// Finds the steps of calls with what is learned from now on, and puts down what there is to be learned: somebody must
+    /// call [`Steps::learn`]. Before, steps are found by the exact head.
+    pub fn learn_with(&self, steps: Arc<Steps>) {
+        self.shared.steps.store(Some(steps));
     }
 
     /// Returns what every call shares.

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio_util::task::TaskTracker;
 
 use freehold_wire::{Api, Part, Request, requests};
-use freehold_workflow::{Heads, Marks, StepBy};
+use freehold_workflow::{Heads, Marks, StepBy, Steps};
 
 use crate::error::CallError;
+use crate::gateway::Shared;
 use crate::headers;
 
 /// Bodies from this size on are read on a thread of their own: it takes longer than the async threads may be kept.
@@ -33,7 +33,7 @@ pub(crate) struct View {
     pub is_stream: bool,
     /// The step it belongs to.
     pub step: String,
-    /// How the step was found: `header`, `field` or `head`.
+    /// How the step was found: `header`, `field`, `head` or `template`.
     pub step_by: &'static str,
     /// The run it belongs to, where known.
     pub run: Option<String>,
@@ -48,22 +48,18 @@ pub(crate) struct View {
 }
 
 /// Reads a request body, off the async threads where it is large.
-pub(crate) async fn read(
-    api: Api,
-    headers: &HeaderMap,
-    body: &Bytes,
-    tracker: &TaskTracker,
-) -> Result<View, CallError> {
+pub(crate) async fn read(api: Api, headers: &HeaderMap, body: &Bytes, shared: &Shared) -> Result<View, CallError> {
+    let steps = shared.steps.load_full();
     if body.len() < OFF_THREAD_BYTES_MIN {
-        return view(api, headers, body);
+        return view(api, headers, body, steps.as_deref());
     }
     let (headers, body) = (headers.clone(), body.clone());
-    let reading = tracker.spawn_blocking(move || view(api, &headers, &body));
+    let reading = shared.keeper.tracker.spawn_blocking(move || view(api, &headers, &body, steps.as_deref()));
     reading.await.unwrap_or(Err(CallError::Internal("reading the request failed")))
 }
 
-/// Reads a request body here and now.
-pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, CallError> {
+/// Reads a request body here and now; without what was learned of steps it goes by the head alone.
+pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8], steps: Option<&Steps>) -> Result<View, CallError> {
     let marks = Marks {
         step: headers::text(headers, &headers::STEP),
         run: headers::text(headers, &headers::RUN),
@@ -73,7 +69,12 @@ pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, C
     let without_billing = if api.is_anthropic() { requests::without_billing_line(body).map(Bytes::from) } else { None };
     match requests::read(api, without_billing.as_deref().unwrap_or(body)) {
         Ok(request) => {
-            let identify = |request: &Request| HEADS.with_borrow_mut(|heads| heads.identify(request, marks));
+            let identify = |request: &Request| {
+                HEADS.with_borrow_mut(|heads| match steps {
+                    Some(steps) => steps.identify(request, marks, heads),
+                    None => heads.identify(request, marks),
+                })
+            };
             let identity = identify(&request);
             let routed_as = (api == Api::AnthropicCountTokens)
                 .then(|| identify(&Request { api: Api::AnthropicMessages, ..request.clone() }).step);
@@ -90,20 +91,23 @@ pub(crate) fn view(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<View, C
             })
         }
         Err(error @ requests::Error::Json(_)) => Err(CallError::Request(error)),
-        Err(error) => {
-            let outline: Outline = serde_json::from_slice(body).unwrap_or_default();
-            Ok(View {
-                model: outline.model.and_then(|model| model.as_str().map(str::to_owned)).unwrap_or_default(),
-                is_stream: outline.stream == Some(Value::Bool(true)),
-                step: marks.step.unwrap_or(UNREAD).to_owned(),
-                step_by: if marks.step.is_some() { StepBy::Header } else { StepBy::Head }.as_str(),
-                run: marks.run.map(str::to_owned),
-                routed_as: None,
-                without_billing,
-                completed: None,
-                request: Err(error),
-            })
-        }
+        Err(error) => Ok(View { without_billing, ..unread(body, marks, error) }),
+    }
+}
+
+/// Returns the little that is known of a request that cannot be read in full.
+fn unread(body: &[u8], marks: Marks<'_>, error: requests::Error) -> View {
+    let outline: Outline = serde_json::from_slice(body).unwrap_or_default();
+    View {
+        model: outline.model.and_then(|model| model.as_str().map(str::to_owned)).unwrap_or_default(),
+        is_stream: outline.stream == Some(Value::Bool(true)),
+        step: marks.step.unwrap_or(UNREAD).to_owned(),
+        step_by: if marks.step.is_some() { StepBy::Header } else { StepBy::Head }.as_str(),
+        run: marks.run.map(str::to_owned),
+        routed_as: None,
+        without_billing: None,
+        completed: None,
+        request: Err(error),
     }
 }
 

@@ -43,7 +43,7 @@ impl<'a> Stages<'a> {
     /// # Panics
     /// The request of the sample cannot be read.
     pub fn identify(&self, sample: &Sample) -> String {
-        let view = identify::view(sample.api, &sample.headers, &sample.request);
+        let view = identify::view(sample.api, &sample.headers, &sample.request, self.shared.steps.load().as_deref());
         view.expect("the sample can be read").step
     }
 

@@ -37,7 +37,8 @@ const INSERT_CALL: &str = "INSERT INTO call (id, at_ms, step, found_by, api, ups
     ON CONFLICT (id) DO NOTHING";
 /// Names are looked up by subqueries: a cached statement with an outer join would be prepared anew each time.
 const SELECT_CALL: &str = "SELECT c.id, c.at_ms, (SELECT text FROM name WHERE id = c.api), \
-    (SELECT name FROM step WHERE id = c.step), (SELECT text FROM name WHERE id = c.found_by), c.run, \
+    (SELECT t.name FROM step s JOIN step t ON t.id = coalesce(s.belongs, s.id) WHERE s.id = c.step), \
+    (SELECT text FROM name WHERE id = c.found_by), c.run, \
     (SELECT text FROM name WHERE id = c.model), (SELECT text FROM name WHERE id = c.upstream), \
     (SELECT text FROM name WHERE id = c.served_model), c.row, c.streamed, c.status, c.failure_kind, \
     c.failure_message, c.input, c.cache_read, c.cache_write, c.output, c.reasoning, c.is_estimated, c.first_byte_us, \

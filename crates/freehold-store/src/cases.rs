@@ -25,8 +25,10 @@ pub struct CaseKey {
 
 const SELECT_CASES: &str = "SELECT c.id, c.at_ms, c.run, c.reference_kind, upstream.text, \
     coalesce(served.text, model.text) FROM (SELECT call AS row FROM step_call \
-    WHERE step = (SELECT id FROM step WHERE name = ?1) UNION ALL SELECT row FROM call \
-    WHERE row > (SELECT call FROM step_call_entered) AND step = (SELECT id FROM step WHERE name = ?1)) k \
+    WHERE step IN (SELECT id FROM step WHERE name = ?1 UNION ALL SELECT s.id FROM step t JOIN step s ON s.belongs = t.id \
+    WHERE t.name = ?1) UNION ALL SELECT row FROM call WHERE row > (SELECT call FROM step_call_entered) \
+    AND step IN (SELECT id FROM step WHERE name = ?1 UNION ALL SELECT s.id FROM step t JOIN step s ON s.belongs = t.id \
+    WHERE t.name = ?1)) k \
     CROSS JOIN call c ON c.row = k.row JOIN name upstream ON upstream.id = c.upstream \
     JOIN name model ON model.id = c.model LEFT JOIN name served ON served.id = c.served_model \
     WHERE c.kept = 0 AND c.answered = 1 ORDER BY c.at_ms, c.id";

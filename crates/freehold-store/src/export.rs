@@ -20,7 +20,8 @@ pub struct Selection {
 /// How many rows are looked up at once.
 const PAGE_CALLS: usize = 256;
 
-const SELECT_PAGE: &str = "SELECT row FROM call WHERE row > ?1 AND (?2 IS NULL OR step = ?2) AND at_ms >= ?3 AND at_ms < ?4 \
+const SELECT_PAGE: &str = "SELECT row FROM call WHERE row > ?1 AND (?2 IS NULL OR step = ?2 \
+    OR step IN (SELECT id FROM step WHERE belongs = ?2)) AND at_ms >= ?3 AND at_ms < ?4 \
     ORDER BY row LIMIT ?5";
 
 impl Default for Selection {

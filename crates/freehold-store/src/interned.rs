@@ -11,6 +11,8 @@ use crate::body::BodyWriter;
 use crate::error::Error;
 use crate::seal::Seal;
 
+const SELECT_STEP: &str = "SELECT t.name FROM step s JOIN step t ON t.id = coalesce(s.belongs, s.id) WHERE s.id = ?1";
+
 /// Remembers the numbers of names and steps and where pieces of bodies lie; forget it all when the transaction it was used
 /// in failed.
 pub(crate) struct Interned {
@@ -96,9 +98,9 @@ impl<'c> Names<'c> {
         look_up(self.connection, &mut self.texts, ("SELECT text FROM name WHERE id = ?1", id)).cloned()
     }
 
-    /// Returns the name of a step, to be kept.
+    /// Returns the name of the step that another belongs to, its own where it is its own; to be kept.
     pub(crate) fn step(&mut self, id: i64) -> Result<Arc<str>, Error> {
-        look_up(self.connection, &mut self.steps, ("SELECT name FROM step WHERE id = ?1", id)).cloned()
+        look_up(self.connection, &mut self.steps, (SELECT_STEP, id)).cloned()
     }
 
     /// Returns the dialect of that name.

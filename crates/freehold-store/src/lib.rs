@@ -2,6 +2,7 @@
 //!
 //! Every method blocks and belongs off the async threads; only `Recorder::record` may be called from anywhere.
 
+mod aliases;
 mod assessment;
 mod body;
 mod calls;
@@ -32,6 +33,7 @@ mod store;
 mod tally;
 mod traffic;
 
+pub use aliases::{NumberedChange, StepChange, StepRules};
 pub use assessment::{Assessment, AssessmentHead, Replay};
 pub use calls::Imported;
 pub use cases::CaseKey;

@@ -18,7 +18,8 @@ pub struct Load {
 
 const SELECT: &str = "SELECT at_ms, total_us, input + output FROM call ORDER BY row DESC LIMIT ?1";
 const SELECT_STEP: &str = "SELECT at_ms, total_us, input + output FROM call \
-    WHERE step = (SELECT id FROM step WHERE name = ?2) ORDER BY row DESC LIMIT ?1";
+    WHERE step IN (SELECT id FROM step WHERE name = ?2 UNION ALL SELECT s.id FROM step t JOIN step s ON s.belongs = t.id \
+    WHERE t.name = ?2) ORDER BY row DESC LIMIT ?1";
 
 impl Store {
     /// Returns the newest calls, of one step or of all, at most so many, in no order.

@@ -14,7 +14,7 @@ const BATCH_CALLS: i64 = 200;
 
 const SELECT_DUE: &str = "SELECT at_ms, call FROM step_call WHERE step = ?1 AND at_ms < ?2 ORDER BY at_ms LIMIT ?3";
 const DELETE_DUE: &str = "DELETE FROM step_call WHERE step = ?1 AND at_ms = ?2 AND call = ?3";
-const SELECT_STEPS: &str = "SELECT id, name FROM step";
+const SELECT_STEPS: &str = "SELECT s.id, t.name FROM step s JOIN step t ON t.id = coalesce(s.belongs, s.id)";
 const SELECT_WAYS: &str = "SELECT steady, grown FROM body WHERE call = ?1";
 const SELECT_IS_CASE: &str =
     "SELECT EXISTS (SELECT 1 FROM replay WHERE \"case\" = (SELECT id FROM call WHERE row = ?1))";

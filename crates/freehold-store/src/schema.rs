@@ -46,6 +46,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { to: 6, sql: include_str!("schema/v6.sql") },
     Migration { to: 7, sql: include_str!("schema/v7.sql") },
     Migration { to: 8, sql: include_str!("schema/v8.sql") },
+    Migration { to: 9, sql: include_str!("schema/v9.sql") },
 ];
 
 /// What a connection is for; it decides about its memory and its part in checkpoints.

@@ -15,13 +15,14 @@ use crate::store::Store;
 pub struct StepSummary {
     /// The name.
     pub step: String,
-    /// How its first call was assigned to it: `header`, `field` or `head`.
+    /// How its first call was assigned to it: `header`, `field`, `head` or `template`.
     pub step_by: String,
     /// All calls.
     pub calls: u64,
     /// Those that failed.
     pub failures: u64,
-    /// Runs; one that goes on after midnight (UTC) counts for both days, calls without a run for none.
+    /// Runs; one that goes on after midnight (UTC) counts for both days, one with calls under several ids of the step for each of
+    /// them, calls without a run for none.
     pub runs: u64,
     /// When the first call began, in milliseconds since the Unix epoch.
     pub first_at_ms: i64,
@@ -60,13 +61,15 @@ pub struct Traffic {
     pub reasoning: u64,
 }
 
-const SELECT_STEPS: &str = "SELECT id, name, found_by, calls, failures, runs, first_at_ms, last_at_ms FROM step \
-    WHERE calls > 0 ORDER BY calls DESC, name";
+/// A step's own row comes before those of the steps that belong to it.
+const SELECT_STEPS: &str = "SELECT s.id, t.id, t.name, s.found_by, s.calls, s.failures, s.runs, s.first_at_ms, s.last_at_ms \
+    FROM step s JOIN step t ON t.id = coalesce(s.belongs, s.id) WHERE s.calls > 0 ORDER BY t.id, s.id <> t.id, s.id";
 const SELECT_TRAFFIC: &str = "SELECT step, api, upstream, model, calls, failures, usage_calls, estimated_calls, input, \
     cache_read, cache_write, output, reasoning FROM step_traffic";
 
 impl Store {
-    /// Returns every step that has calls, the one with the most calls first; the cost does not grow with the calls.
+    /// Returns every step that has calls, the one with the most calls first, with the calls of all that belong to it; the cost
+    /// does not grow with the calls.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
@@ -77,20 +80,69 @@ impl Store {
             let mut traffic = read_traffic(&snapshot)?;
             let mut statement = snapshot.prepare_cached(SELECT_STEPS).map_err(Error::sql(doing))?;
             let rows = statement.query_map([], |row| {
+                let (own, belongs): (i64, i64) = (row.get(0)?, row.get(1)?);
                 let summary = StepSummary {
-                    step: row.get(1)?,
-                    step_by: row.get(2)?,
-                    calls: count(row, 3)?,
-                    failures: count(row, 4)?,
-                    runs: count(row, 5)?,
-                    first_at_ms: row.get(6)?,
-                    last_at_ms: row.get(7)?,
-                    traffic: traffic.remove(&row.get(0)?).unwrap_or_default(),
+                    step: row.get(2)?,
+                    step_by: row.get(3)?,
+                    calls: count(row, 4)?,
+                    failures: count(row, 5)?,
+                    runs: count(row, 6)?,
+                    first_at_ms: row.get(7)?,
+                    last_at_ms: row.get(8)?,
+                    traffic: traffic.remove(&own).unwrap_or_default(),
                 };
-                Ok(summary)
+                Ok((belongs, summary))
             });
-            rows.and_then(Iterator::collect).map_err(Error::sql(doing))
+            let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(Error::sql(doing))?;
+            Ok(together(rows))
         })
+    }
+}
+
+/// Adds up the rows that belong to one step, which follow each other.
+fn together(rows: Vec<(i64, StepSummary)>) -> Vec<StepSummary> {
+    let mut steps: Vec<(i64, StepSummary)> = Vec::with_capacity(rows.len());
+    for (belongs, row) in rows {
+        match steps.last_mut() {
+            Some((step, sum)) if *step == belongs => sum.add(row),
+            _ => steps.push((belongs, row)),
+        }
+    }
+    let mut steps: Vec<StepSummary> = steps.into_iter().map(|(_, step)| step).collect();
+    steps.sort_by(|a, b| (b.calls, &a.step).cmp(&(a.calls, &b.step)));
+    steps
+}
+
+impl StepSummary {
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.runs += other.runs;
+        self.first_at_ms = self.first_at_ms.min(other.first_at_ms);
+        self.last_at_ms = self.last_at_ms.max(other.last_at_ms);
+        for row in other.traffic {
+            let is_same =
+                |own: &&mut Traffic| (own.api, &own.upstream, &own.model) == (row.api, &row.upstream, &row.model);
+            match self.traffic.iter_mut().find(is_same) {
+                Some(own) => own.add(&row),
+                None => self.traffic.push(row),
+            }
+        }
+        self.traffic.sort_by(|a, b| (b.calls, &a.model, &a.upstream).cmp(&(a.calls, &b.model, &b.upstream)));
+    }
+}
+
+impl Traffic {
+    fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.usage_calls += other.usage_calls;
+        self.estimated_calls += other.estimated_calls;
+        self.input += other.input;
+        self.cache_read += other.cache_read;
+        self.cache_write += other.cache_write;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Call {
     pub api: Api,
     /// The step it belongs to.
     pub step: String,
-    /// How the step was found: `header`, `field` or `head`.
+    /// How the step was found: `header`, `field`, `head` or `template`.
     pub step_by: String,
     /// The run it belongs to, where known.
     pub run: Option<String>,

@@ -6,6 +6,7 @@ mod learned;
 mod marks;
 mod mask;
 mod passages;
+mod state;
 mod steps;
 mod trie;
 mod units;
@@ -18,6 +19,7 @@ pub use head::head_sha256;
 pub use known::Heads;
 pub use learned::Alias;
 pub use marks::{RUN_CHARS_MAX, STEP_CHARS_MAX};
+pub use state::StateError;
 pub use steps::{Figures, Steps};
 
 /// Marks that a caller may set in headers; header names are lower case.

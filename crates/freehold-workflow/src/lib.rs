@@ -4,4 +4,4 @@
 
 pub mod identify;
 
-pub use identify::{Alias, Figures, Heads, Identity, Marks, StepBy, Steps, head_sha256, identify};
+pub use identify::{Alias, Figures, Heads, Identity, Marks, StateError, StepBy, Steps, head_sha256, identify};

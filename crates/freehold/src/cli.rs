@@ -18,6 +18,7 @@ mod move_step;
 mod plan;
 mod probe;
 mod rollback;
+mod step_changes;
 pub(crate) mod step_lines;
 mod steps;
 mod up;

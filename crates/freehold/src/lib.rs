@@ -20,6 +20,7 @@ pub mod import;
 pub mod keeping;
 pub mod keys;
 pub mod label;
+mod learning;
 pub mod logs;
 pub(crate) mod models;
 pub mod moves;

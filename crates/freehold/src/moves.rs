@@ -128,7 +128,7 @@ fn ask(mut stream: impl Read + Write) -> Option<String> {
     Some(answer)
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 

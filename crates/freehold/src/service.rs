@@ -17,6 +17,7 @@ use crate::config::{Model, OnFailure, RecordMode, Settings, StepBudget};
 use crate::exit::Fault;
 use crate::facts::{Facts, PriceBook};
 use crate::home::{self, RunningGateway};
+use crate::learning::Learning;
 use crate::models::adapters;
 use crate::{engines, keeping, restart};
 
@@ -59,7 +60,9 @@ impl Service {
         let generation = store.generation()?;
         let gateway = Gateway::new(gateway_config(settings)?, recorder.clone(), engine.clone(), generation)
             .map_err(gateway_fault)?;
-        let in_force = InForce { routes: gateway.routes(), keys: gateway.keys() };
+        let learning = Learning::begin(&store, settings)?;
+        gateway.learn_with(learning.steps());
+        let in_force = InForce { routes: gateway.routes(), keys: gateway.keys(), learning };
         let keys = store.keys()?;
         let keys_good = keys.iter().filter(|key| key.revoked_ms.is_none()).count();
         in_force.keys.restore(&store.spent()?);
@@ -130,10 +133,11 @@ impl Service {
         self.follower.abort();
         self.expiry.abort();
         self.engine.shutdown().await;
-        let (recorder, store, keys) = (self.recorder, self.store, self.in_force.keys);
+        let (recorder, store, in_force) = (self.recorder, self.store, self.in_force);
         tokio::task::spawn_blocking(move || {
             recorder.close();
-            keep_spent(&store, &keys)
+            in_force.learning.keep(&store)?;
+            keep_spent(&store, &in_force.keys)
         })
         .await??;
         Ok(())
@@ -357,6 +361,7 @@ fn gateway_fault(error: freehold_gateway::Error) -> Fault {
 struct InForce {
     routes: RoutesHandle,
     keys: KeysHandle,
+    learning: Arc<Learning>,
 }
 
 /// What was last seen of the store.
@@ -381,6 +386,7 @@ fn follow(store: Store, in_force: InForce) -> JoinHandle<()> {
                 if keeps {
                     keep_spent(&store, &in_force.keys)?;
                 }
+                in_force.learning.learn(&store)?;
                 look(&store, &in_force, seen)
             });
             match looked.await {
@@ -400,6 +406,7 @@ fn look(store: &Store, in_force: &InForce, seen: Seen) -> Result<Seen, freehold_
         return Ok(seen);
     }
     let generation = store.generation()?;
+    in_force.learning.rely_on(store, &generation)?;
     if generation.number != in_force.routes.current_number() {
         in_force.routes.set(generation);
     }

@@ -321,7 +321,8 @@ const AS_OF_VERSION_5: &str = "DROP TABLE segment_use; DROP TABLE step_call; DRO
     CREATE INDEX body_by_grown ON body (grown); CREATE INDEX call_by_step ON call (step, kept, at_ms); \
     CREATE TABLE run (step INTEGER NOT NULL, run TEXT NOT NULL, PRIMARY KEY (step, run)) STRICT, WITHOUT ROWID; \
     INSERT INTO run SELECT DISTINCT step, run FROM call WHERE run IS NOT NULL; DROP TABLE label; \
-    DROP TABLE certificate; PRAGMA user_version = 5";
+    DROP TABLE certificate; DROP TABLE step_alias; DROP TABLE step_change; DROP TABLE step_learned; \
+    DROP INDEX step_by_belongs; ALTER TABLE step DROP COLUMN belongs; PRAGMA user_version = 5";
 
 fn uses(path: &Path) -> Vec<(i64, i64)> {
     let raw = Connection::open(path).unwrap();

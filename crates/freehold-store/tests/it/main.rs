@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it expects")]
 
+mod aliases;
 mod assessments;
 mod bodies;
 mod calls;

@@ -65,21 +65,21 @@ pub(super) enum Standing {
 
 /// A head that came before.
 #[derive(Debug)]
-struct Head {
-    step: Arc<str>,
+pub(super) struct Head {
+    pub(super) step: Arc<str>,
     /// The id of the head alone.
-    own: Arc<str>,
-    standing: Standing,
-    calls: AtomicU32,
-    family: Option<u64>,
+    pub(super) own: Arc<str>,
+    pub(super) standing: Standing,
+    pub(super) calls: AtomicU32,
+    pub(super) family: Option<u64>,
 }
 
 /// Heads that differ in their tools only.
 #[derive(Debug)]
-struct Family {
-    step: Arc<str>,
-    tools: u64,
-    head: u64,
+pub(super) struct Family {
+    pub(super) step: Arc<str>,
+    pub(super) tools: u64,
+    pub(super) head: u64,
 }
 
 /// That one id is from now on another name of another.
@@ -95,21 +95,21 @@ pub struct Alias {
 #[derive(Debug, Default)]
 pub(super) struct Learned {
     pub(super) trie: Trie,
-    heads: ByKey<Head>,
-    ring: VecDeque<u64>,
-    families: ByKey<Family>,
+    pub(super) heads: ByKey<Head>,
+    pub(super) ring: VecDeque<u64>,
+    pub(super) families: ByKey<Family>,
     /// The step of each way through the trie that explains a whole text.
-    templates: ByKey<Arc<str>>,
+    pub(super) templates: ByKey<Arc<str>>,
     /// The ids that name templates.
-    names: HashSet<Arc<str>>,
-    aliases: HashMap<Arc<str>, Arc<str>>,
+    pub(super) names: HashSet<Arc<str>>,
+    pub(super) aliases: HashMap<Arc<str>, Arc<str>>,
     new_aliases: Vec<Alias>,
     waiting: VecDeque<Seen>,
     waiting_bytes: usize,
     /// The ids that stay what they are, whatever is learned.
     locked: HashSet<Arc<str>>,
     /// The heads that have an id of their own and are not explained.
-    alone: usize,
+    pub(super) alone: usize,
 }
 
 impl Learned {
@@ -185,11 +185,6 @@ impl Learned {
     /// Takes the aliases that were found since this was last asked.
     pub(super) fn take_aliases(&mut self) -> Vec<Alias> {
         std::mem::take(&mut self.new_aliases)
-    }
-
-    /// Returns the heads that are remembered.
-    pub(super) fn heads(&self) -> usize {
-        self.heads.len()
     }
 
     /// Remembers a head; returns whether it is new.

@@ -1,6 +1,6 @@
 //! Finds the step of each call: what it needs of the path takes microseconds, what it learns it learns off the path.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -8,6 +8,7 @@ use freehold_wire::Request;
 
 use super::known::{Heads, Known, first_turn, is_opening};
 use super::learned::{Alias, Learned, Seen};
+use super::state::{self, StateError};
 use super::trie::child;
 use super::units::Text;
 use super::{Identity, Marks, StepBy, mark_of, run_of};
@@ -26,6 +27,7 @@ const EACH_MAX: u32 = 8;
 pub struct Steps {
     seed: u64,
     learned: RwLock<Learned>,
+    merged: RwLock<HashMap<String, String>>,
     queue: Mutex<Queue>,
     unlearned: AtomicU64,
 }
@@ -42,6 +44,8 @@ struct Queue {
 pub struct Figures {
     /// The heads that are remembered.
     pub heads: usize,
+    /// The templates that were found.
+    pub templates: usize,
     /// The edges of the trie.
     pub edges: usize,
     /// Texts that were not learned from because too many waited.
@@ -51,6 +55,20 @@ pub struct Figures {
 }
 
 impl Steps {
+    /// Goes on with what was learned before, as [`Self::state`] wrote it.
+    ///
+    /// # Errors
+    /// The bytes are damaged or of another version.
+    pub fn restored(state: &[u8]) -> Result<Self, StateError> {
+        let (learned, seed) = state::read(state)?;
+        Ok(Steps { seed, learned: RwLock::new(learned), ..Self::default() })
+    }
+
+    /// Writes down what was learned, with the seed.
+    pub fn state(&self) -> Vec<u8> {
+        state::write(&self.learned.read().unwrap_or_else(PoisonError::into_inner), self.seed)
+    }
+
     /// Makes an empty one; whoever does not know the seed cannot send texts that meet in one hash.
     pub fn new(seed: u64) -> Self {
         Steps { seed, ..Self::default() }
@@ -64,8 +82,17 @@ impl Steps {
     /// ([`StepBy::Template`]); otherwise it is a step of its own until they do. Where the system text is short, the
     /// static text of the first turn tells steps apart.
     ///
-    /// The run and the names are those of [`super::identify`].
+    /// The run and the names are those of [`super::identify`]. A step that was merged is the one it was merged into.
     pub fn identify(&self, request: &Request, marks: Marks<'_>, heads: &mut Heads) -> Identity {
+        let mut identity = self.found(request, marks, heads);
+        let merged = self.merged.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(into) = merged.get(&identity.step) {
+            identity.step.clone_from(into);
+        }
+        identity
+    }
+
+    fn found(&self, request: &Request, marks: Marks<'_>, heads: &mut Heads) -> Identity {
         let run = run_of(request, marks);
         if let Some((step, by)) = mark_of(request, marks) {
             return Identity { step, by, run };
@@ -138,11 +165,23 @@ impl Steps {
         self.learned.write().unwrap_or_else(PoisonError::into_inner).lock(ids);
     }
 
+    /// Makes calls of some steps calls of others from now on, because somebody said that they are; those that were merged
+    /// before are no longer.
+    pub fn merge(&self, merged: HashMap<String, String>) {
+        *self.merged.write().unwrap_or_else(PoisonError::into_inner) = merged;
+    }
+
     /// Returns how much is known.
     pub fn figures(&self) -> Figures {
         let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
-        let (heads, edges, halvings) = (learned.heads(), learned.trie.edges(), learned.trie.halvings);
-        Figures { heads, edges, unlearned: self.unlearned.load(Ordering::Relaxed), halvings }
+        let (heads, edges, halvings) = (learned.heads.len(), learned.trie.edges(), learned.trie.halvings);
+        Figures {
+            heads,
+            templates: learned.templates.len(),
+            edges,
+            unlearned: self.unlearned.load(Ordering::Relaxed),
+            halvings,
+        }
     }
 
     fn put(&self, seen: (Seen, Arc<str>)) {

@@ -53,15 +53,15 @@ pub(super) const END: Unit = Unit { hash: 0x0e0d_0e0d_0e0d_0e0d, bytes: 0, words
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Edge {
     /// Calls in which the unit came next.
-    next: u32,
+    pub(super) next: u32,
     /// Calls in which it came next or later, within the window.
-    any: u32,
+    pub(super) any: u32,
     /// Those of them in which another unit came next that had come there before.
-    recurring: u32,
+    pub(super) recurring: u32,
     /// Calls that came to the node.
-    calls: u32,
+    pub(super) calls: u32,
     /// Those of them in which units that come next here stood together.
-    together: u32,
+    pub(super) together: u32,
 }
 
 /// Hashes keys that are hashes.
@@ -103,7 +103,7 @@ pub(super) struct Walk {
 /// The trie of one tenant.
 #[derive(Debug, Default)]
 pub(super) struct Trie {
-    edges: ByKey<Edge>,
+    pub(super) edges: ByKey<Edge>,
     once: Vec<u8>,
     marks: usize,
     /// How often it was full.

@@ -134,6 +134,47 @@ fn locked_ids_stay_whatever_is_learned() {
     assert_ne!(step(&steps, &greeting(90)).0, locked);
 }
 
+/// What was learned outlives the process: every call is found as it would have been without the break.
+#[test]
+fn learned_state_is_taken_up_again() {
+    let sent = sent(Shape { sites: 60, calls: 3_000 }, 5);
+    let (learned, calls) = sent.split_at(2_000);
+    let steps = Steps::new(7);
+    for call in learned {
+        step(&steps, &call.request);
+    }
+    let state = steps.state();
+    let restored = Steps::restored(&state).expect("what was written is read");
+    let mut templates = 0;
+    for call in calls {
+        let found = |steps: &Steps| steps.identify(&call.request, Marks::default(), &mut Heads::default());
+        let identity = found(&steps);
+        templates += usize::from(identity.by == StepBy::Template);
+        assert_eq!(found(&restored), identity);
+    }
+    assert!(templates > 100, "{templates}");
+    for damaged in [&state[1..], &state[..state.len() - 1], &[], b"fhsteps1"] {
+        assert!(Steps::restored(damaged).is_err());
+    }
+    let mut damaged = state;
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    assert!(Steps::restored(&damaged).is_err());
+}
+
+#[test]
+fn merged_steps_are_the_ones_they_were_merged_into() {
+    let steps = Steps::new(1);
+    let request = with_system("You triage support tickets. Answer with one word.");
+    let id = identify(&request, Marks::default()).step;
+    steps.merge([(id.clone(), "triage".to_owned()), ("sort".to_owned(), "triage".to_owned())].into());
+    assert_eq!(step(&steps, &request).0, "triage");
+    let named = Marks { step: Some("sort"), ..Marks::default() };
+    assert_eq!(steps.identify(&request, named, &mut Heads::default()).step, "triage");
+    steps.merge([].into());
+    assert_eq!(step(&steps, &request).0, id);
+}
+
 /// Where the system text says nothing, what the first turns have in common tells the steps apart.
 #[test]
 fn first_turns_tell_steps_of_generic_prompts() {

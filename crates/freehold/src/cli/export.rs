@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::step_lines;
 use crate::exit::{Exit, Fault};
 use crate::export::export;
 use crate::home::Place;
@@ -40,12 +41,11 @@ pub(super) struct Arguments {
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
     let now_ms = Timestamp::now().as_millisecond();
     let moment = |text: &Option<String>, day: Day| text.as_deref().map(|text| moment_ms(text, now_ms, day)).transpose();
-    let selection = Selection {
-        step: arguments.step.clone(),
-        since_ms: moment(&arguments.since, Day::Begins)?.unwrap_or(i64::MIN),
-        until_ms: moment(&arguments.until, Day::Ends)?.unwrap_or(i64::MAX),
-    };
+    let since_ms = moment(&arguments.since, Day::Begins)?.unwrap_or(i64::MIN);
+    let until_ms = moment(&arguments.until, Day::Ends)?.unwrap_or(i64::MAX);
     let store = place.store()?;
+    let step = arguments.step.as_deref().map(|step| step_lines::id_of(&store, step)).transpose()?;
+    let selection = Selection { step, since_ms, until_ms };
     let mut output: Box<dyn Write> = match &arguments.out {
         Some(path) => Box::new(
             File::create(path)

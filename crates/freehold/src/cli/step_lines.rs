@@ -13,6 +13,9 @@ use crate::report::{self, Align};
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct StepLine {
     pub(crate) step: String,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
     pub(crate) found_by: String,
     pub(crate) calls: u64,
     pub(crate) failures: u64,
@@ -54,11 +57,18 @@ impl StepLine {
     }
 }
 
-/// Returns the one step that is named or begun by `wanted`.
+/// Returns the id of the step that `wanted` is the name or an id of; what is neither stays as it is.
+pub(crate) fn id_of(store: &Store, wanted: &str) -> anyhow::Result<String> {
+    let named = store.step_rules()?.names.into_iter().find(|(_, name)| name == wanted).map(|(step, _)| step);
+    Ok(named.or(store.step_now(wanted)?).unwrap_or_else(|| wanted.to_owned()))
+}
+
+/// Returns the one step that `wanted` is the name, an id, or the beginning of the id of.
 pub(crate) fn find(store: &Store, wanted: &str) -> anyhow::Result<String> {
     let steps: Vec<String> = store.steps()?.into_iter().map(|summary| summary.step).collect();
-    if steps.iter().any(|step| step == wanted) {
-        return Ok(wanted.to_owned());
+    let id = id_of(store, wanted)?;
+    if steps.contains(&id) {
+        return Ok(id);
     }
     let begun: Vec<&String> = steps.iter().filter(|step| step.starts_with(wanted)).collect();
     match begun.as_slice() {
@@ -82,10 +92,12 @@ fn known(steps: &[String], wanted: &str) -> String {
 pub(crate) fn lines(store: &Store, book: &PriceBook, today: jiff::civil::Date) -> anyhow::Result<Vec<StepLine>> {
     let generation = store.generation()?;
     let assessments = newest(store)?;
+    let names = store.step_rules()?.names;
     let mut lines = Vec::new();
     for summary in store.steps()? {
         let judged = best(&assessments, &summary.step);
-        lines.push(line(&summary, book, today, &generation, judged));
+        let line = line(&summary, book, today, &generation, judged);
+        lines.push(StepLine { name: names.get(&summary.step).cloned(), ..line });
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.calls));
     Ok(lines)
@@ -117,6 +129,7 @@ fn line(
     }
     StepLine {
         step: summary.step.clone(),
+        name: None,
         found_by: summary.step_by.clone(),
         calls: summary.calls,
         failures: summary.failures,
@@ -165,7 +178,7 @@ pub(crate) fn table(lines: &[StepLine]) -> String {
         .iter()
         .map(|line| {
             vec![
-                line.step.clone(),
+                line.name.as_ref().unwrap_or(&line.step).clone(),
                 report::figures::count(line.calls),
                 report::figures::count(line.runs),
                 line.models.join(", "),

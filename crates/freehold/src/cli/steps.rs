@@ -1,7 +1,8 @@
-//! `freehold steps`: what was found in the calls.
+//! `freehold steps`: what was found in the calls, and what people say of it.
 
 use freehold_store::Store;
 
+use super::step_changes::{self, Change};
 use super::step_lines::{self, StepLine};
 use crate::exit::Exit;
 use crate::facts::PriceBook;
@@ -10,7 +11,10 @@ use crate::stdout;
 
 /// List the steps found in the recorded calls, or show one: `freehold steps triage`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    change: Option<Change>,
     /// A step, or the beginning of its name.
     step: Option<String>,
     /// Print JSON Lines.
@@ -19,6 +23,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if let Some(change) = &arguments.change {
+        return step_changes::run(&place.store()?, change);
+    }
     let settings = place.settings()?;
     let book = PriceBook::load(settings.facts.path.as_deref(), settings.sellers())?;
     let store = place.store()?;
@@ -36,18 +43,27 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> anyhow::Result<Exit> 
     } else {
         stdout::block(step_lines::table(&lines))?;
         if arguments.step.is_some() {
-            stdout::block(details(&lines[0]))?;
+            stdout::block(details(&lines[0], &store.other_ids(&lines[0].step)?))?;
         }
         gaps(&store)?;
     }
     Ok(Exit::Done)
 }
 
-fn details(line: &StepLine) -> String {
+/// How many other ids of a step are shown.
+const IDS_SHOWN: usize = 5;
+
+fn details(line: &StepLine, other_ids: &[String]) -> String {
     let served = line.served_by.clone().unwrap_or_else(|| "the upstream that its model belongs to".to_owned());
     let retirement = line.retirement.clone().unwrap_or_else(|| "no date is known".to_owned());
+    let shown: Vec<&str> = other_ids.iter().take(IDS_SHOWN).map(String::as_str).collect();
+    let ids = match (shown.is_empty(), other_ids.len().saturating_sub(IDS_SHOWN)) {
+        (true, _) => line.step.clone(),
+        (false, 0) => format!("{}; also {}", line.step, shown.join(", ")),
+        (false, more) => format!("{}; also {} and {more} more", line.step, shown.join(", ")),
+    };
     format!(
-        "\n  found by       {}\n  failures       {}\n  without cost   {} calls\n  retirement     {retirement}\n  served by      {served}\n",
+        "\n  id             {ids}\n  found by       {}\n  failures       {}\n  without cost   {} calls\n  retirement     {retirement}\n  served by      {served}\n",
         line.found_by, line.failures, line.calls_without_cost
     )
 }

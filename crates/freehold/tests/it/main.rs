@@ -34,5 +34,6 @@ mod real_data;
 mod reloading;
 mod report;
 mod running;
+mod steps;
 mod trial;
 mod vendor;
