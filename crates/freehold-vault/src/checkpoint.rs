@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::description::{Description, Format, Part};
-use crate::model_file::hex;
+use crate::digest::hex;
 use crate::safetensors::{self, TensorTable};
 use crate::{Error, digest};
 
@@ -334,6 +334,7 @@ fn joined(parts: Vec<Part>, whole: &TensorTable, beside: Beside, mut notes: Vec<
         cache_elements_per_token: beside.cache_elements_per_token(),
         state_bytes_per_slot: 0,
         vocabulary: beside.number(&["vocab_size"]),
+        sampling: None,
         adapter: None,
         template_sha256: beside.template.as_ref().map(|text| hex(&Sha256::digest(text.as_bytes()))),
         tokenizer_model: beside.tokenizer_model,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adapter, Error, ModelFile, checkpoint, inspect, safetensors};
+use crate::{Adapter, Error, Sampling, checkpoint, inspect, safetensors};
 
 /// The format of a file of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,9 @@ pub struct Description {
     pub state_bytes_per_slot: u64,
     /// The number of tokens in the vocabulary.
     pub vocabulary: Option<u64>,
+    /// How its publisher recommends that it be sampled, as the header of a GGUF file says.
+    #[serde(default)]
+    pub sampling: Option<Sampling>,
     /// What it is where it is no whole model, but a change of another's weights.
     #[serde(default)]
     pub adapter: Option<Adapter>,
@@ -102,7 +105,7 @@ pub fn describe(path: &Path) -> Result<Description, Error> {
     File::open(path).map_err(read)?.take(16).read_to_end(&mut start).map_err(read)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if start.starts_with(b"GGUF") || name.ends_with(".gguf") {
-        return Ok(Description::of_gguf(name, inspect(path)?));
+        return inspect(path);
     }
     if name.ends_with(".safetensors") || safetensors::begins_alike(&start) {
         return checkpoint::describe(&checkpoint::folder_of(path), Some(path));
@@ -126,50 +129,4 @@ pub fn safetensors_sums(bytes: &[u8], file_bytes: u64) -> Result<(u64, u64), Err
 fn is_pickle(name: &str, start: &[u8]) -> bool {
     let is_stream = matches!(start, [0x80, 2..=5, ..]);
     checkpoint::is_pickle_name(name) || is_stream || start.starts_with(b"PK\x03\x04")
-}
-
-impl Description {
-    /// Describes a GGUF file of this name.
-    pub fn of_gguf(name: &str, model: ModelFile) -> Description {
-        let mut notes = Vec::new();
-        if let Some((number, parts)) = model.part {
-            notes.push(format!("this is part {number} of {parts}; only this part is described"));
-        }
-        if model.chat_template.is_none() && model.adapter.is_none() {
-            notes.push("it has no chat template: turns are joined as plain text".to_owned());
-        }
-        Description {
-            format: Format::Gguf,
-            format_version: Some(model.format_version),
-            template_sha256: model.template_sha256(),
-            files: vec![Part {
-                name: name.to_owned(),
-                bytes: model.file_bytes,
-                header_bytes: model.header_bytes,
-                header_sha256: model.header_sha256,
-            }],
-            architecture: model.architecture,
-            name: model.name,
-            license: model.license,
-            parameters: model.parameters,
-            file_bytes: model.file_bytes,
-            tensor_bytes: model.tensor_bytes,
-            tensors: model.tensors,
-            types: model.types,
-            quantisation: model.quantisation,
-            context_length: model.context_length,
-            embedding_length: model.embedding_length,
-            feed_forward_length: model.feed_forward_length,
-            layers: model.layers,
-            heads: model.heads,
-            cache_elements_per_token: model.cache_elements_per_token,
-            state_bytes_per_slot: model.state_bytes_per_slot,
-            vocabulary: model.vocabulary,
-            adapter: model.adapter,
-            chat_template: model.chat_template,
-            tokenizer_model: model.tokenizer_model,
-            tokenizer_sha256: model.tokenizer_sha256,
-            notes,
-        }
-    }
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::model_file::hex;
 
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -42,4 +41,13 @@ pub fn digest(path: &Path, told: &mut dyn FnMut(u64)) -> Result<FileDigest, Erro
             Err(source) => return Err(read(source)),
         }
     }
+}
+
+/// Returns bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ModelFile, digest};
+use crate::{Description, Error, digest};
 
 /// The exact identity of a model file; digests are SHA-256 in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Lock {
 ///
 /// # Errors
 /// The file cannot be read, or is not as long as it was when it was inspected.
-pub fn lock(path: &Path, model: &ModelFile) -> Result<Lock, Error> {
+pub fn lock(path: &Path, model: &Description) -> Result<Lock, Error> {
     let found = digest(path, &mut |_| ())?;
     if found.bytes < model.file_bytes {
         return Err(Error::Truncated { expected: model.file_bytes, found: found.bytes });
@@ -40,7 +40,7 @@ pub fn lock(path: &Path, model: &ModelFile) -> Result<Lock, Error> {
         architecture: model.architecture.clone(),
         quantisation: model.quantisation.clone(),
         tokenizer_sha256: model.tokenizer_sha256.clone(),
-        template_sha256: model.template_sha256(),
+        template_sha256: model.template_sha256.clone(),
         file_bytes: model.file_bytes,
     })
 }

@@ -11,7 +11,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::model_file::hex;
+use crate::digest::hex;
 use crate::types::Types;
 
 /// The largest header accepted, in bytes; the format's own limit.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::canonical::canonical;
-use crate::model_file::hex;
+use crate::digest::hex;
 use crate::signing::{KeyError, PublicKey, SigningKey};
 
 /// The largest signed text that is read: some hundred thousand cases.

@@ -12,7 +12,7 @@ use ring::signature::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::model_file::hex;
+use crate::digest::hex;
 
 const PRIVATE: &str = "PRIVATE KEY";
 const PUBLIC: &str = "PUBLIC KEY";

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use freehold_vault::{ModelFile, Sampling, inspect, lock};
+use freehold_vault::{Description, Sampling, inspect, lock};
 
 use crate::gguf::Gguf;
 
@@ -13,7 +13,7 @@ fn written(folder: &tempfile::TempDir, file: &Gguf) -> PathBuf {
     path
 }
 
-fn described(file: &Gguf) -> ModelFile {
+fn described(file: &Gguf) -> Description {
     let folder = tempfile::tempdir().unwrap();
     inspect(&written(&folder, file)).unwrap()
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use freehold_vault::{CacheType, Description, Error, ModelFile, Serving, inspect, inspect_reader};
+use freehold_vault::{CacheType, Description, Error, Serving, inspect, inspect_reader};
 use proptest::prelude::*;
 
 use crate::gguf::{Gguf, string};
 
-fn read(bytes: &[u8]) -> Result<ModelFile, Error> {
+fn read(bytes: &[u8]) -> Result<Description, Error> {
     inspect_reader(bytes, Path::new("x.gguf"), bytes.len() as u64)
 }
 
@@ -160,7 +160,7 @@ proptest! {
         if let Ok(model) = read(&bytes) {
             prop_assert!(model.tensor_bytes <= u64::MAX / 2);
             let serving = Serving { context_tokens: u64::MAX, slots: u64::MAX, cache: CacheType::default() };
-            let _estimate = Description::of_gguf("m.gguf", model).memory(&serving);
+            let _estimate = model.memory(&serving);
         }
     }
 }

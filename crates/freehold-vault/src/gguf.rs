@@ -7,76 +7,17 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::digest::hex;
 use crate::metadata::Metadata;
 use crate::reader::Reader;
 use crate::sampling::Sampling;
 use crate::tensors::Tensors;
-use crate::types::TypeShare;
+use crate::{Description, Error, Format, Part};
 
 /// The largest header accepted, in bytes; vocabularies of a quarter of a million tokens take some 10 MB.
 const HEADER_BYTES_MAX: u64 = 256 << 20;
 /// The largest alignment of tensor data accepted.
 const ALIGNMENT_MAX: u64 = 1 << 20;
-
-/// What a model file says about itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelFile {
-    /// The version of the file format (2 or 3).
-    pub format_version: u32,
-    /// The family, such as `llama` or `qwen3`.
-    pub architecture: String,
-    /// The model's own name.
-    pub name: Option<String>,
-    /// The licence named in the file.
-    pub license: Option<String>,
-    /// The number of weights.
-    pub parameters: u64,
-    /// The size of the file in bytes.
-    pub file_bytes: u64,
-    /// The bytes of all tensors.
-    pub tensor_bytes: u64,
-    /// The number of tensors.
-    pub tensors: u64,
-    /// What is stored in which type, the largest part first.
-    pub types: Vec<TypeShare>,
-    /// The bytes before the tensors' data.
-    pub header_bytes: u64,
-    /// The digest of those bytes, in hexadecimal.
-    pub header_sha256: String,
-    /// The longest context that the model was trained for, in tokens.
-    pub context_length: Option<u64>,
-    /// The width of the model.
-    pub embedding_length: Option<u64>,
-    /// The width between the layers' two steps of computation, the largest of them.
-    pub feed_forward_length: Option<u64>,
-    /// The number of layers.
-    pub layers: Option<u64>,
-    /// The number of attention heads, the largest over the layers.
-    pub heads: Option<u64>,
-    /// Cached elements per token over all layers, keys and values together, where the file says enough to tell.
-    pub cache_elements_per_token: Option<u64>,
-    /// The bytes that each sequence takes beside the cache, whatever its length: the state of recurrent layers.
-    pub state_bytes_per_slot: u64,
-    /// Which part of a model this file is, and of how many, where it was split.
-    pub part: Option<(u64, u64)>,
-    /// The storage type that holds most weights, such as `Q4_K` or `F16`.
-    pub quantisation: String,
-    /// How its publisher recommends that it be sampled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sampling: Option<Sampling>,
-    /// What it is where it is no whole model, but a change of another's weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<Adapter>,
-    /// The model's own chat template.
-    pub chat_template: Option<String>,
-    /// The kind of tokenizer, such as `gpt2` or `llama`.
-    pub tokenizer_model: Option<String>,
-    /// The number of tokens in the vocabulary.
-    pub vocabulary: Option<u64>,
-    /// The digest of all tokenizer entries but the template, in hexadecimal.
-    pub tokenizer_sha256: Option<String>,
-}
 
 /// A change of another model's weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,19 +41,12 @@ impl Adapter {
     }
 }
 
-impl ModelFile {
-    /// Returns the digest of the chat template in hexadecimal.
-    pub fn template_sha256(&self) -> Option<String> {
-        self.chat_template.as_ref().map(|template| hex(&Sha256::digest(template.as_bytes())))
-    }
-}
-
 /// Reads what the file at `path` says about itself; blocks.
 ///
 /// # Errors
 /// The file cannot be read, is not a GGUF file of a known version, contradicts itself, passes a limit, or is shorter
 /// than its own tensor table says.
-pub fn inspect(path: &Path) -> Result<ModelFile, Error> {
+pub fn inspect(path: &Path) -> Result<Description, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let about = file.metadata().map_err(read)?;
@@ -126,7 +60,7 @@ pub fn inspect(path: &Path) -> Result<ModelFile, Error> {
 ///
 /// # Errors
 /// As for [`inspect`].
-pub fn inspect_reader(input: impl Read, path: &Path, file_bytes: u64) -> Result<ModelFile, Error> {
+pub fn inspect_reader(input: impl Read, path: &Path, file_bytes: u64) -> Result<Description, Error> {
     let mut reader = Reader::new(input, path, file_bytes, HEADER_BYTES_MAX);
     let mark: [u8; 4] = reader.array()?;
     if &mark != b"GGUF" {
@@ -141,16 +75,13 @@ pub fn inspect_reader(input: impl Read, path: &Path, file_bytes: u64) -> Result<
     let metadata = Metadata::read(&mut reader, entry_count)?;
     let tensors = Tensors::read(&mut reader, tensor_count)?;
     check_extent(&reader, &metadata, &tensors)?;
-    let header = Header { version, file_bytes, bytes: reader.position(), sha256: hex(&reader.sha256()) };
-    describe(header, &metadata, &tensors)
-}
-
-/// The header itself, as bytes of a file.
-struct Header {
-    version: u32,
-    file_bytes: u64,
-    bytes: u64,
-    sha256: String,
+    let file = Part {
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        bytes: file_bytes,
+        header_bytes: reader.position(),
+        header_sha256: hex(&reader.sha256()),
+    };
+    describe((version, file), &metadata, &tensors)
 }
 
 fn check_extent<R: Read>(reader: &Reader<'_, R>, metadata: &Metadata, tensors: &Tensors) -> Result<(), Error> {
@@ -169,46 +100,60 @@ fn check_extent<R: Read>(reader: &Reader<'_, R>, metadata: &Metadata, tensors: &
     Ok(())
 }
 
-fn describe(header: Header, metadata: &Metadata, tensors: &Tensors) -> Result<ModelFile, Error> {
-    let architecture = metadata
-        .text("general.architecture")
-        .ok_or_else(|| Error::malformed("the entry \"general.architecture\" is missing"))?
-        .to_owned();
+fn describe((version, file): (u32, Part), metadata: &Metadata, tensors: &Tensors) -> Result<Description, Error> {
+    let architecture = metadata.text("general.architecture").map(str::to_owned);
+    let architecture = architecture.ok_or_else(|| Error::malformed("the entry \"general.architecture\" is missing"))?;
     let of = |name: &str| metadata.unsigned(&format!("{architecture}.{name}"));
     let text = |key: &str| metadata.text(key).map(str::to_owned);
     let largest = |name: &str| {
         let layers = of("block_count")?;
         metadata.per_layer(&format!("{architecture}.{name}"), layers)?.into_iter().max()
     };
-    let part = metadata.unsigned("split.no").zip(metadata.unsigned("split.count"));
-    Ok(ModelFile {
-        format_version: header.version,
-        header_bytes: header.bytes,
-        header_sha256: header.sha256,
+    let chat_template = text("tokenizer.chat_template");
+    let adapter = Adapter::of_header(metadata);
+    Ok(Description {
+        format: Format::Gguf,
+        format_version: Some(version),
         name: text("general.name"),
         license: text("general.license"),
         parameters: tensors.parameters,
-        file_bytes: header.file_bytes,
+        file_bytes: file.bytes,
         tensor_bytes: tensors.bytes,
         tensors: tensors.count,
+        types: tensors.types.shares(),
+        quantisation: tensors.types.main().to_owned(),
         context_length: of("context_length"),
         embedding_length: of("embedding_length"),
         feed_forward_length: largest("feed_forward_length"),
         layers: of("block_count"),
         heads: largest("attention.head_count"),
-        state_bytes_per_slot: state_bytes_per_slot(&of).unwrap_or(0),
-        part: part.filter(|(_, parts)| *parts > 1).map(|(number, parts)| (number.saturating_add(1), parts)),
         cache_elements_per_token: cache_elements_per_token(&architecture, metadata),
-        quantisation: tensors.types.main().to_owned(),
-        types: tensors.types.shares(),
-        sampling: Sampling::of_header(metadata),
-        adapter: Adapter::of_header(metadata),
-        chat_template: text("tokenizer.chat_template"),
-        tokenizer_model: text("tokenizer.ggml.model"),
+        state_bytes_per_slot: state_bytes_per_slot(&of).unwrap_or(0),
         vocabulary: metadata.array_length("tokenizer.ggml.tokens").or_else(|| of("vocab_size")),
+        sampling: Sampling::of_header(metadata),
+        template_sha256: chat_template.as_ref().map(|template| hex(&Sha256::digest(template.as_bytes()))),
+        tokenizer_model: text("tokenizer.ggml.model"),
         tokenizer_sha256: metadata.tokenizer_sha256().map(|digest| hex(&digest)),
+        notes: notes(metadata, chat_template.is_some() || adapter.is_some()),
+        files: vec![file],
+        adapter,
+        chat_template,
         architecture,
     })
+}
+
+/// Returns what a reader should know: that other parts were passed over, and that turns have no form.
+fn notes(metadata: &Metadata, has_form: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some((number, parts)) = metadata.unsigned("split.no").zip(metadata.unsigned("split.count"))
+        && parts > 1
+    {
+        notes.push(format!("this is part {} of {parts}; only this part is described", number.saturating_add(1)));
+    }
+    if !has_form {
+        notes.push("it has no chat template: turns are joined as plain text".to_owned());
+    }
+    notes
 }
 
 /// Returns the bytes of a recurrent model's state: that of the convolution and that of the scan, in single precision, for each layer.
@@ -234,13 +179,4 @@ fn cache_elements_per_token(architecture: &str, metadata: &Metadata) -> Option<u
     let value_width = metadata.unsigned(&key("attention.value_length")).unwrap_or(head_width);
     let per_head = key_width.checked_add(value_width)?;
     cached_heads.iter().try_fold(0u64, |sum, heads| sum.checked_add(heads.checked_mul(per_head)?))
-}
-
-/// Returns bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
-        .collect()
 }
