@@ -134,7 +134,7 @@ fn describe((version, file): (u32, Part), metadata: &Metadata, tensors: &Tensors
         template_sha256: chat_template.as_ref().map(|template| hex(&Sha256::digest(template.as_bytes()))),
         tokenizer_model: text("tokenizer.ggml.model"),
         tokenizer_sha256: metadata.tokenizer_sha256().map(|digest| hex(&digest)),
-        notes: notes(metadata, chat_template.is_some() || adapter.is_some()),
+        notes: notes(metadata, chat_template.as_deref(), adapter.as_ref()),
         files: vec![file],
         adapter,
         chat_template,
@@ -143,14 +143,14 @@ fn describe((version, file): (u32, Part), metadata: &Metadata, tensors: &Tensors
 }
 
 /// Returns what a reader should know: that other parts were passed over, and that turns have no form.
-fn notes(metadata: &Metadata, has_form: bool) -> Vec<String> {
+fn notes(metadata: &Metadata, chat_template: Option<&str>, adapter: Option<&Adapter>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some((number, parts)) = metadata.unsigned("split.no").zip(metadata.unsigned("split.count"))
         && parts > 1
     {
         notes.push(format!("this is part {} of {parts}; only this part is described", number.saturating_add(1)));
     }
-    if !has_form {
+    if chat_template.is_none() && adapter.is_none() {
         notes.push("it has no chat template: turns are joined as plain text".to_owned());
     }
     notes
