@@ -286,6 +286,8 @@ fn judge_that_likes_the_first_place_is_refused_whatever_people_say() {
     );
     assert_eq!(row["judge"]["figures"]["first_slot"]["share"].as_f64(), Some(1.0));
     assert_ne!(row["method"].as_str(), Some("ppi_plus_plus"));
+    let page = std::fs::read_to_string(home.path().join("page.html")).unwrap();
+    assert!(page.contains("A judge that is believed") && !page.contains("would be adequate at a margin"), "{page}");
 }
 
 /// It tells good from bad where people look, and still falls for an answer that only praises itself.

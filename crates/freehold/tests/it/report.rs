@@ -144,6 +144,36 @@ fn what_would_change_a_verdict_follows_from_its_interval() {
     }
 }
 
+/// The interval lies wholly above minus the margin, and still nothing may be claimed.
+#[test]
+fn what_no_margin_makes_up_for_is_said_instead_of_a_margin() {
+    let judge = |refusals: &[&str], weight: Option<f64>| {
+        serde_json::json!({
+            "judge": "other/large", "lock": null, "prompt": 1, "prompt_sha256": "", "figures": {}, "refusals": refusals,
+            "same": 0, "labels": 3, "labels_left_out": 0, "people": 1, "labels_seed": 1, "weight": weight, "asked": 0,
+            "resumed": 0, "failures": 0, "input_tokens": 0, "output_tokens": 0, "usd": null,
+        })
+    };
+    let across = serde_json::json!({"correction": "holm", "level": 0.05, "verdict_alone": "adequate", "claims": []});
+    let nothing = serde_json::Value::Null;
+    for (judge, across, wanted) in [
+        (&judge(&[], None), &nothing, "At least 50 labels of people"),
+        (&judge(&["it guesses"], None), &nothing, "A judge that is believed"),
+        (&judge(&[], Some(0.5)), &across, "by itself it is adequate at this margin"),
+        (&judge(&[], Some(0.5)), &nothing, "adequate at a margin above 0.017"),
+    ] {
+        let mut report = samples::report();
+        report.results.truncate(1);
+        let result = &mut report.results[0];
+        result.judge = serde_json::from_value(judge.clone()).unwrap();
+        result.across = serde_json::from_value(across.clone()).unwrap();
+        (result.row.lower, result.row.upper, result.row.verdict) = (-0.017, 0.017, "undecided".to_owned());
+        let page = report::html(&report);
+        assert!(page.contains(wanted), "{wanted}");
+        assert_eq!(page.contains("would be adequate at a margin"), wanted.contains("0.017"), "{wanted}");
+    }
+}
+
 #[test]
 fn methods_on_the_page_are_explained_with_their_sources() {
     let page = report::html(&samples::report());

@@ -1,5 +1,7 @@
 //! The sentences of the page: what was found, in words a reader without statistics can repeat.
 
+use freehold_evidence::ppi::LABELS_FEW;
+
 use crate::{
     assess::result::AssessmentResult,
     report::{Verdict, by_step, figures, figures::counted},
@@ -108,6 +110,9 @@ pub(super) fn what_would_change(result: &AssessmentResult) -> Option<String> {
     if result.serving_fault.is_some() {
         return Some("Mend the server, as the notes say, and assess again.".to_owned());
     }
+    if let Some(words) = besides_the_margin(result) {
+        return Some(words);
+    }
     if ![row.lower, row.upper, row.margin].iter().all(|value| value.is_finite()) || row.n == 0 {
         return None;
     }
@@ -140,6 +145,28 @@ pub(super) fn what_would_change(result: &AssessmentResult) -> Option<String> {
         }
     };
     Some(words)
+}
+
+/// Says what an undecided result lacks that no margin would make up for; `None` where it is a matter of the margin.
+fn besides_the_margin(result: &AssessmentResult) -> Option<String> {
+    if Verdict::of(&result.row.verdict) != Verdict::Undecided {
+        return None;
+    }
+    let judge = result.judge.as_ref().filter(|judge| judge.examined.weight.is_none());
+    if let Some(judge) = judge {
+        return Some(match judge.examined.refusals.as_slice() {
+            [] => format!(
+                "At least {LABELS_FEW} labels of people on cases drawn at random; by a judge’s word alone no margin makes it adequate."
+            ),
+            _ => "A judge that is believed, and labels of people beside it; with this one no margin makes it adequate."
+                .to_owned(),
+        });
+    }
+    let is_taken_back = result.across.as_ref().is_some_and(|across| across.verdict_alone == "adequate");
+    is_taken_back.then(|| {
+        "More cases: by itself it is adequate at this margin, and beside the other steps the evidence is too weak."
+            .to_owned()
+    })
 }
 
 /// Says what the noise floor is, or that there is none, beside the scores of both arms.
