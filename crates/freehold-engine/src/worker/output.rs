@@ -251,6 +251,7 @@ impl Output {
         let mut markers = Vec::new();
         if self.has_reasoning {
             markers.push(think);
+            markers.extend(self.manner.family.silent);
         }
         if !self.tools.is_empty() {
             let family = &self.manner.family;
@@ -415,6 +416,30 @@ mod tests {
                 assert_eq!((text.as_str(), reasoning.as_str()), ("", "a"), "{template} {size}");
                 let expected = [("find".to_owned(), "{\"q\": 1}".to_owned()), ("find".to_owned(), "{}".to_owned())];
                 assert_eq!(calls, expected, "{template} {size}");
+            }
+        }
+    }
+
+    /// The channels of gpt-oss: thoughts, an answer, and a call with and without what it says of its form.
+    #[test]
+    fn channels_are_told_apart() {
+        let manner = Manner::of_template("<|channel|>analysis<|message|> <|constrain|>");
+        let thought = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant";
+        let call = "<|channel|>commentary to=functions.find";
+        for (said, text, calls) in [
+            ("<|channel|>final<|message|>It is on its way.", "It is on its way.", 0),
+            (
+                "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant{call} <|constrain|>json<|message|>{\"q\": 1}<|call|>",
+                "I look.",
+                1,
+            ),
+            ("{call}<|message|>{\"q\": 1}", "", 1),
+        ] {
+            let whole = format!("{thought}{}", said.replace("{call}", call));
+            for size in 1..=whole.len() {
+                let found = read_as(manner, &request(&[], 1), whole.as_bytes(), size);
+                assert_eq!((found.0.as_str(), found.1.as_str()), (text, "Hm."), "{said} {size}");
+                assert_eq!(found.2, vec![("find".to_owned(), "{\"q\": 1}".to_owned()); calls], "{said} {size}");
             }
         }
     }

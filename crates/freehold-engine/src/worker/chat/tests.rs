@@ -26,7 +26,7 @@ fn request(turns: &[(Role, Part)]) -> Request {
 }
 
 fn render(source: &str, request: &Request) -> Result<String, String> {
-    Template::new(source.into(), "<s>".into(), "</s>".into())?.render(request, AT_MS)
+    Template::new(source, "<s>".into(), "</s>".into())?.render(request, AT_MS)
 }
 
 const CHATML: &str = "{%- for message in messages %}
@@ -38,7 +38,7 @@ const CHATML: &str = "{%- for message in messages %}
 
 #[test]
 fn template_tells_how_its_model_calls_tools() {
-    let template = Template::new("{{ tools }}[TOOL_CALLS]".into(), String::new(), String::new()).unwrap();
+    let template = Template::new("{{ tools }}[TOOL_CALLS]", String::new(), String::new()).unwrap();
     assert_eq!(template.manner().family.name, "mistral");
 }
 
@@ -132,4 +132,35 @@ fn what_cannot_be_carried_is_refused() {
 fn base_models_continue_the_texts() {
     let asked = request(&[(Role::User, Part::Text("Once upon".into()))]);
     assert_eq!(plain(&asked).unwrap(), "Be brief.\nOnce upon");
+}
+
+/// A call with its result, after which the model is to go on.
+fn called() -> Request {
+    let call = ToolCall { id: "call_7f3a9".into(), name: "find".into(), arguments: "{\"q\": 1}".into() };
+    let result = Part::ToolResult { id: "call_7f3a9".into(), text: "here".into() };
+    request(&[(Role::User, Part::Text("Hi".into())), (Role::Assistant, Part::ToolCall(call)), (Role::Tool, result)])
+}
+
+#[test]
+fn what_a_template_demands_otherwise_is_spelt_so() {
+    let ids = "{% for turn in messages %}{% for call in turn.tool_calls or [] %}{% if call.id | length != 9 %}\
+               {{ raise_exception('ids of length 9') }}{% endif %}{{ call.id }}{% endfor %}{{ turn.tool_call_id }}{% endfor %}";
+    assert_eq!(render(ids, &called()).unwrap(), "call00000call00000", "the result is still that of the call");
+    let text = "{% for turn in messages %}{% for call in turn.tool_calls or [] %}{{ '>' + call.function.arguments }}{% endfor %}{% endfor %}";
+    assert_eq!(render(text, &called()).unwrap(), ">{\"q\": 1}");
+    let roles = "{% for turn in messages %}{% if turn.role == 'system' %}{{ raise_exception('no system') }}{% endif %}\
+                 {{ turn.role }}: {{ turn.content }};{% endfor %}";
+    let asked = request(&[(Role::User, Part::Text("Hi".into())), (Role::User, Part::Text("So?".into()))]);
+    assert_eq!(render(roles, &asked).unwrap(), "user: Be brief.\n\nHi;user: So?;");
+    let none = "{{ raise_exception('nothing will do') }}";
+    assert!(render(none, &called()).unwrap_err().contains("nothing will do"));
+}
+
+/// As Hugging Face has it: marks of what is trained on, and a test that nothing fails.
+#[test]
+fn statements_and_tests_of_their_library_are_known() {
+    let marked = "{%- for turn in messages %}{%- generation -%} {{ turn.content }}{%- endgeneration -%}{% endfor %}";
+    assert_eq!(render(marked, &request(&[])).unwrap(), "Be brief.");
+    let tested = "{% if tools is iterable and tools | length > 0 %}tools{% elif messages is iterable %}none{% endif %}";
+    assert_eq!(render(tested, &request(&[])).unwrap(), "none");
 }

@@ -29,7 +29,7 @@ impl Writing {
     pub(crate) fn of(model: &LlamaModel, manner: Manner) -> Writing {
         let spelt = |marker: &str| spelling(model, marker);
         let (prefix, separator) = match manner.family.body {
-            Body::Named { prefix, separator } => (prefix, separator),
+            Body::Named { prefix, separator, aside: _ } => (prefix, separator),
             Body::Object(_) | Body::List(_) => ("", ""),
         };
         Writing {

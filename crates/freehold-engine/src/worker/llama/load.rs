@@ -140,7 +140,7 @@ fn template(model: &LlamaModel) -> Result<Option<Template>, String> {
         ..0 => String::new(),
         _ => String::from_utf8_lossy(&vocabulary.token_to_piece(token, true, None)).into_owned(),
     };
-    Template::new(source, text(vocabulary.bos()), text(vocabulary.eos())).map(Some)
+    Template::new(&source, text(vocabulary.bos()), text(vocabulary.eos())).map(Some)
 }
 
 /// The library is compiled for processors from 2013 on; an older one would end in an illegal instruction.

@@ -128,7 +128,7 @@ impl CallReader {
         }
         let lead = match self.body {
             Body::Object(members) | Body::List(members) => object_lead(&self.held, members),
-            Body::Named { prefix, separator } => named_lead(&self.held, prefix, separator),
+            Body::Named { prefix, separator, aside } => named_lead(&self.held, prefix, (separator, aside)),
         };
         let is_other = |name: &String| !self.among.is_empty() && !self.among.contains(name);
         let lead = match lead {
@@ -301,7 +301,7 @@ fn as_arguments(value: &str) -> String {
 }
 
 /// Reads a name that stands between a prefix and a separator.
-fn named_lead(body: &str, prefix: &str, separator: &str) -> Lead {
+fn named_lead(body: &str, prefix: &str, (separator, aside): (&str, &str)) -> Lead {
     let body_at = body.len() - body.trim_start().len();
     let start = &body[body_at..];
     let Some(rest) = start.strip_prefix(prefix) else {
@@ -311,6 +311,7 @@ fn named_lead(body: &str, prefix: &str, separator: &str) -> Lead {
         return if rest.len() > 256 { Lead::NoCall } else { Lead::More };
     };
     let name = name.trim();
+    let name = name.strip_suffix(aside).unwrap_or(name).trim_end();
     let is_name = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '<' | '['));
     let arguments = after.trim_start();
     match arguments.chars().next() {
@@ -354,7 +355,7 @@ mod tests {
     #[test]
     fn calls_of_every_shape_are_read_however_they_are_cut() {
         let object = Body::Object(ARGUMENTS);
-        let named = Body::Named { prefix: "function<sep>", separator: "\n```json\n" };
+        let named = Body::Named { prefix: "function<sep>", separator: "\n```json\n", aside: "" };
         for (body, whole, calls, after) in [
             (
                 object,
@@ -389,7 +390,7 @@ mod tests {
             (Body::Object(ARGUMENTS), "{\"other\": 1} and on"),
             (Body::Object(ARGUMENTS), "{\"name\": 1}"),
             (Body::List(ARGUMENTS), "[1, 2]"),
-            (Body::Named { prefix: "", separator: ">" }, "a b>{}"),
+            (Body::Named { prefix: "", separator: ">", aside: "" }, "a b>{}"),
         ] {
             for size in 1..=whole.len() {
                 assert_eq!(read(body, whole, size), (Vec::new(), Reading::NoCall(whole.to_owned())), "{size}");

@@ -19,6 +19,10 @@ pub(crate) struct Family {
     pub(crate) close: &'static str,
     /// What stands after the last call of an answer.
     pub(crate) tail: &'static str,
+    /// What opens and closes reasoning, where that is not told by the template alone.
+    thoughts: Option<(&'static str, &'static str)>,
+    /// What stands around text and is no part of it.
+    pub(crate) silent: &'static [&'static str],
 }
 
 /// What a tool call is made of.
@@ -34,6 +38,8 @@ pub(crate) enum Body {
         prefix: &'static str,
         /// What stands between name and arguments.
         separator: &'static str,
+        /// What may stand between the name and the separator; nothing where it is empty.
+        aside: &'static str,
     },
 }
 
@@ -44,6 +50,19 @@ pub(crate) struct Members {
     pub(crate) arguments: &'static str,
 }
 
+/// A family that writes a bare object and nothing around it.
+const BARE: Family = Family {
+    name: "generic",
+    signs: &[],
+    lead: "",
+    open: "",
+    body: Body::Object(ARGUMENTS),
+    close: "",
+    tail: "",
+    thoughts: None,
+    silent: &[],
+};
+
 const ARGUMENTS: Members = Members { name: "name", arguments: "arguments" };
 const PARAMETERS: Members = Members { name: "name", arguments: "parameters" };
 
@@ -51,112 +70,90 @@ const PARAMETERS: Members = Members { name: "name", arguments: "parameters" };
 pub(crate) const HERMES: Family = Family {
     name: "hermes",
     signs: &["<tool_call>", "</tool_call>"],
-    lead: "",
     open: "<tool_call>",
     body: Body::Object(ARGUMENTS),
     close: "</tool_call>",
-    tail: "",
+    ..BARE
 };
 
 /// The families, the more particular ones first.
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 11] = [
+    Family {
+        name: "gpt-oss",
+        signs: &["<|channel|>analysis<|message|>", "<|constrain|>"],
+        open: "<|channel|>commentary to=functions.",
+        body: Body::Named { prefix: "", separator: "<|message|>", aside: "<|constrain|>json" },
+        close: "<|call|>",
+        thoughts: Some(("<|channel|>analysis<|message|>", "<|end|>")),
+        silent: &["<|start|>assistant", "<|channel|>final<|message|>", "<|channel|>commentary<|message|>", "<|end|>"],
+        ..BARE
+    },
     Family {
         name: "deepseek",
         signs: &["<｜tool▁call▁begin｜>", "```json"],
         lead: "<｜tool▁calls▁begin｜>",
         open: "<｜tool▁call▁begin｜>",
-        body: Body::Named { prefix: "function<｜tool▁sep｜>", separator: "\n```json\n" },
+        body: Body::Named { prefix: "function<｜tool▁sep｜>", separator: "\n```json\n", aside: "" },
         close: "\n```<｜tool▁call▁end｜>",
         tail: "<｜tool▁calls▁end｜>",
+        ..BARE
     },
     Family {
         name: "deepseek-v3.1",
         signs: &["<｜tool▁call▁begin｜>"],
         lead: "<｜tool▁calls▁begin｜>",
         open: "<｜tool▁call▁begin｜>",
-        body: Body::Named { prefix: "", separator: "<｜tool▁sep｜>" },
+        body: Body::Named { prefix: "", separator: "<｜tool▁sep｜>", aside: "" },
         close: "<｜tool▁call▁end｜>",
         tail: "<｜tool▁calls▁end｜>",
+        ..BARE
     },
     Family {
         name: "mistral-args",
         signs: &["[TOOL_CALLS]", "[ARGS]"],
-        lead: "",
         open: "[TOOL_CALLS]",
-        body: Body::Named { prefix: "", separator: "[ARGS]" },
-        close: "",
-        tail: "",
+        body: Body::Named { prefix: "", separator: "[ARGS]", aside: "" },
+        ..BARE
     },
-    Family {
-        name: "mistral",
-        signs: &["[TOOL_CALLS]"],
-        lead: "",
-        open: "[TOOL_CALLS]",
-        body: Body::List(ARGUMENTS),
-        close: "",
-        tail: "",
-    },
+    Family { name: "mistral", signs: &["[TOOL_CALLS]"], open: "[TOOL_CALLS]", body: Body::List(ARGUMENTS), ..BARE },
     Family {
         name: "command-r7b",
         signs: &["<|START_ACTION|>"],
-        lead: "",
         open: "<|START_ACTION|>",
         body: Body::List(Members { name: "tool_name", arguments: "parameters" }),
         close: "<|END_ACTION|>",
-        tail: "",
+        ..BARE
     },
+    // Many that write parameters as tags take the object too, once the grammar asks for it.
+    HERMES,
     Family {
         name: "functionary",
         signs: &["<function=", "</function>"],
-        lead: "",
         open: "<function=",
-        body: Body::Named { prefix: "", separator: ">" },
+        body: Body::Named { prefix: "", separator: ">", aside: "" },
         close: "</function>",
-        tail: "",
+        ..BARE
     },
     Family {
         name: "phi-4",
         signs: &["<|tool_call|>", "<|/tool_call|>"],
-        lead: "",
         open: "<|tool_call|>",
         body: Body::List(ARGUMENTS),
         close: "<|/tool_call|>",
-        tail: "",
+        ..BARE
     },
-    Family {
-        name: "granite",
-        signs: &["<|tool_call|>"],
-        lead: "",
-        open: "<|tool_call|>",
-        body: Body::List(ARGUMENTS),
-        close: "",
-        tail: "",
-    },
-    HERMES,
+    Family { name: "granite", signs: &["<|tool_call|>"], open: "<|tool_call|>", body: Body::List(ARGUMENTS), ..BARE },
     Family {
         name: "llama-3",
         signs: &["<|python_tag|>"],
         lead: "<|python_tag|>",
-        open: "",
         body: Body::Object(PARAMETERS),
-        close: "",
-        tail: "",
+        ..BARE
     },
 ];
 
 /// Templates that speak of parameters, with no marker of their own.
-const GENERIC_PARAMETERS: Family = Family {
-    name: "generic-parameters",
-    signs: &[],
-    lead: "",
-    open: "",
-    body: Body::Object(PARAMETERS),
-    close: "",
-    tail: "",
-};
-
-/// All others: a bare object.
-const GENERIC: Family = Family { name: "generic", body: Body::Object(ARGUMENTS), ..GENERIC_PARAMETERS };
+const GENERIC_PARAMETERS: Family = Family { name: "generic-parameters", body: Body::Object(PARAMETERS), ..BARE };
 
 /// What opens and closes reasoning.
 const THOUGHTS: [(&str, &str); 6] = [
@@ -178,7 +175,7 @@ impl Family {
         match known {
             Some(family) => *family,
             None if template.contains("\"parameters\"") && !template.contains("\"arguments\"") => GENERIC_PARAMETERS,
-            None => GENERIC,
+            None => BARE,
         }
     }
 
@@ -190,18 +187,20 @@ impl Family {
     /// Returns all texts that a control token of the vocabulary may stand for.
     pub(crate) fn markers(&self) -> impl Iterator<Item = &'static str> {
         let inner = match self.body {
-            Body::Named { prefix, separator } => [prefix, separator],
-            Body::Object(_) | Body::List(_) => [""; 2],
+            Body::Named { prefix, separator, aside } => [prefix, separator, aside],
+            Body::Object(_) | Body::List(_) => [""; 3],
         };
-        [self.lead, self.open, inner[0], inner[1], self.close, self.tail]
+        [self.lead, self.open, inner[0], inner[1], inner[2], self.close, self.tail]
             .into_iter()
+            .chain(self.silent.iter().copied())
             .filter(|marker| !marker.is_empty())
     }
 }
 
 /// Returns what opens and closes reasoning in the family of a chat template.
 pub(crate) fn thoughts_of_template(template: &str) -> (&'static str, &'static str) {
-    THOUGHTS.into_iter().find(|(_, close)| template.contains(close)).unwrap_or(THINK)
+    let own = Family::of_template(template).thoughts;
+    own.or_else(|| THOUGHTS.into_iter().find(|(_, close)| template.contains(close))).unwrap_or(THINK)
 }
 
 #[cfg(test)]
@@ -216,6 +215,8 @@ mod tests {
             ("{{ '[TOOL_CALLS]' ~ name ~ '[ARGS]' ~ x }}", "mistral-args"),
             ("{{ '<｜tool▁call▁begin｜>' + type + '<｜tool▁sep｜>' + name + '\\n```json' }}", "deepseek"),
             ("{{ '<｜tool▁call▁begin｜>' + name + '<｜tool▁sep｜>' }}", "deepseek-v3.1"),
+            ("{{ '<tool_call>\n<function=' ~ name ~ '</function></tool_call>' }}", "hermes"),
+            ("{{ '<|channel|>analysis<|message|>' ~ x ~ '<|constrain|>json' }}", "gpt-oss"),
             ("{{ '<function=' ~ name ~ '>' ~ x ~ '</function>' }}", "functionary"),
             ("{{ '<|python_tag|>' }}", "llama-3"),
             ("{{ '{\"name\": x, \"parameters\": y}' }}", "generic-parameters"),
